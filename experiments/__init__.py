@@ -1,0 +1,5 @@
+"""Entry points: each module here is run as `python -m experiments.NAME`."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported: its start-up notes help nobody here

@@ -1,0 +1,56 @@
+"""Trains and evaluates one network: python -m experiments.train --gin_file=experiments/digits.gin --workdir=runs/x"""
+
+import time
+
+import gin
+
+from experiments.launch import exit_on_error, parser
+from glimpse import config
+from glimpse.training import run
+from glimpse.training.experiment import Experiment
+
+
+@exit_on_error
+def main(arguments=None):
+    flags = parser(__doc__)
+    flags.add_argument("--workdir", required=True, help="directory of the run; an unfinished run in it goes on")
+    flags.add_argument("--dry_run", action="store_true", help="build everything, print the configuration, write nothing")
+    flags.add_argument("--overwrite", action="store_true", help="replace the run that stands in --workdir")
+    flags = flags.parse_args(arguments)
+    with config.configuration(flags.gin_file, flags.gin_param) as text:
+        if flags.dry_run:
+            Experiment()
+            print(gin.operative_config_str())
+            return
+        train(run.prepare(flags.workdir, text, flags.overwrite))
+
+
+def train(workdir):
+    """Runs the parsed configuration in a prepared directory and writes its results.json."""
+    experiment = Experiment()
+    for binding in config.unused_bindings():
+        print(f"warning: nothing uses {binding}")
+    seconds = {"train": experiment.train(workdir)}
+    start = time.perf_counter()
+    evaluated = {split: experiment.evaluate(split) for split in experiment.evaluation_splits}
+    recall = {key: value for split in evaluated for key, value in experiment.proposal_recall(split).items()}
+    seconds["evaluate"] = time.perf_counter() - start
+    run.write_text(workdir / run.OPERATIVE_CONFIG, gin.operative_config_str())
+    run.write_json(workdir / run.RESULTS, {
+        "configuration": config.macros(),
+        "metrics": {split: result["metrics"] for split, result in evaluated.items()},
+        "policy": {split: result["policy"] for split, result in evaluated.items()},
+        "proposal_recall": recall,
+        "parameters": experiment.detector.count_params(),
+        "milliseconds_per_image": evaluated[experiment.evaluation_splits[-1]]["milliseconds_per_image"],
+        "seconds": seconds,
+        **run.environment(),
+    })
+    for split, result in evaluated.items():
+        print(f"{split}: " + "  ".join(f"{key} {100 * value:.1f}" for key, value in result["metrics"].items()
+                                       if "voc10_map" in key and key[-4:] in ("0.50", "0.70", "0.80", "0.95")))
+    print(f"results: {workdir / run.RESULTS}")
+
+
+if __name__ == "__main__":
+    main()

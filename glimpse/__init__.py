@@ -1,0 +1,1 @@
+"""Attentional glimpse networks for object detection, after Hara et al. (2017)."""

@@ -1,0 +1,60 @@
+"""Boxes: delta coding and clipping. Format throughout: float32 xyxy, continuous pixels of the network's input image.
+
+The origin is the top-left corner of the image, so a box that covers the whole of an image 96 wide and 64 high is
+[0, 0, 96, 64] and its width is x2 - x1 = 96. The arithmetic is that of `keras.utils.bounding_boxes`.
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+from keras.utils import bounding_boxes
+
+# Fast R-CNN's reference code bounds a predicted size at 1000 / 16 times the proposal's, lest exp overflow.
+_LARGEST_LOG_RATIO = math.log(1000 / 16)
+
+
+def encode(boxes, proposals):
+    """Deltas that lead from `proposals` to `boxes`: ((x - px) / pw, (y - py) / ph, log(w / pw), log(h / ph)).
+
+    Positions are centres. Both arguments are float32 [..., N, 4] xyxy; returns float32 [..., N, 4].
+    Source: Girshick et al., R-CNN (2014), appendix C; used by Fast R-CNN and, for glimpses, by Hara et al.
+    """
+    return bounding_boxes.encode_box_to_deltas(
+        proposals, boxes, anchor_format="xyxy", box_format="xyxy", encoding_format="center_xywh")
+
+
+def decode(deltas, proposals):
+    """The boxes that `deltas` lead to from `proposals`: the inverse of `encode`. All float32 [..., 4], xyxy."""
+    shift, log_ratio = tf.split(deltas, 2, axis=-1)
+    deltas = tf.concat([shift, tf.minimum(log_ratio, _LARGEST_LOG_RATIO)], axis=-1)
+    return bounding_boxes.decode_deltas_to_boxes(
+        proposals, deltas, anchor_format="xyxy", box_format="xyxy", encoded_format="center_xywh")
+
+
+def clip(boxes, height, width):
+    """Boxes [..., 4] xyxy cut to the image; one that lies wholly outside becomes an empty box on its border."""
+    limits = tf.cast(tf.stack([width, height, width, height]), boxes.dtype)
+    return tf.clip_by_value(boxes, tf.zeros_like(limits), limits)
+
+
+def paired_iou(boxes, others):
+    """Intersection over union of each box with its partner: two [..., 4] xyxy -> [...]; 0 where both are empty."""
+    top_left = tf.maximum(boxes[..., :2], others[..., :2])
+    bottom_right = tf.minimum(boxes[..., 2:], others[..., 2:])
+    intersection = tf.reduce_prod(tf.maximum(bottom_right - top_left, 0.0), axis=-1)
+    areas = [tf.reduce_prod(tf.maximum(b[..., 2:] - b[..., :2], 0.0), axis=-1) for b in (boxes, others)]
+    return tf.math.divide_no_nan(intersection, areas[0] + areas[1] - intersection)
+
+
+def iou_matrix(boxes, others):
+    """Intersection over union of every pair of two NumPy arrays of boxes, [N, 4] and [M, 4] xyxy: [N, M], 0 for empty ones.
+
+    In NumPy, for the data pipeline and the evaluation: `keras.utils.bounding_boxes.compute_iou` on so few boxes spends
+    its time on calls of TensorFlow operations.
+    """
+    sides = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - np.maximum(boxes[:, None, :2], others[None, :, :2])
+    intersection = np.prod(np.maximum(sides, 0), axis=-1)
+    areas = [np.prod(np.maximum(b[:, 2:] - b[:, :2], 0), axis=-1) for b in (boxes, others)]
+    union = areas[0][:, None] + areas[1][None, :] - intersection
+    return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)

@@ -1,0 +1,73 @@
+"""Gin files and bindings -> a parsed configuration. The one place that parses, and that knows gin's peculiarities."""
+
+import contextlib
+import importlib.util  # noqa: F401  gin 0.5.0 uses it without importing it
+import logging
+import pathlib
+
+import gin
+
+from glimpse.errors import GlimpseError
+
+CONFIGS = pathlib.Path(__file__).resolve().parents[1] / "configs"
+gin.add_config_file_search_path(str(CONFIGS))
+# gin looks for every file as a resource of a Python package too, and logs an error before it goes on to the next place.
+logging.getLogger().addFilter(lambda record: not str(record.msg).startswith("Path not found: "))
+
+
+@contextlib.contextmanager
+def configuration(gin_file, gin_params=()):
+    """Parses a file (a path, or one below configs/) and bindings ("NAME = value") over it; clears gin at the end.
+
+    A fault in the file, in a binding, or in a value that a constructor refuses inside the `with` becomes a
+    GlimpseError of one line that names the file and the bindings.
+
+    Yields: the configuration as text, macros and bindings as parsed.
+    """
+    where = " ".join([str(gin_file), *(f"--gin_param={param!r}" for param in gin_params)])
+    try:
+        with _one_line_errors(where):
+            _parse(gin_file, gin_params)
+        with _one_line_errors(where, only=GlimpseError):
+            yield gin.config_str()
+    finally:
+        gin.clear_config()
+
+
+def _parse(gin_file, gin_params):
+    if not any(path.is_file() for path in (pathlib.Path(gin_file), CONFIGS / gin_file)):
+        raise GlimpseError(f"no such file, neither here nor below {CONFIGS}")
+    # First the file alone, to learn which macros it knows: gin takes a misspelt macro for a new one.
+    gin.parse_config_files_and_bindings([str(gin_file)], [], finalize_config=False)
+    for param in gin_params:
+        name = param.split("=")[0].strip()
+        if "=" not in param:
+            raise GlimpseError(f"{param!r} is no binding: write NAME=value")
+        if "." not in name and name not in macros():
+            raise GlimpseError(f"no macro {name!r}; there are {', '.join(sorted(macros()))}")
+    gin.clear_config()
+    gin.parse_config_files_and_bindings([str(gin_file)], list(gin_params))
+
+
+@contextlib.contextmanager
+def _one_line_errors(where, only=Exception):
+    try:
+        yield
+    except only as error:
+        # gin appends lines on where in the configuration a call was made; they belong to the message.
+        message = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+        raise GlimpseError(f"{where}: {message}") from error
+
+
+def macros():
+    """The macros of the parsed configuration, name -> value; references as text, such as "@learned()"."""
+    plain = (bool, int, float, str, type(None), list, tuple, dict)
+    return {scope: bindings["value"] if isinstance(bindings["value"], plain) else repr(bindings["value"])
+            for (scope, selector), bindings in gin.config._CONFIG.items() if selector == "gin.macro"}
+
+
+def unused_bindings():
+    """Bindings that nothing has read so far, such as those of a part that the configuration does not use."""
+    used = gin.config._OPERATIVE_CONFIG
+    return sorted(f"{selector}.{name}" for (scope, selector), bindings in gin.config._CONFIG.items()
+                  if selector != "gin.macro" for name in bindings if name not in used.get((scope, selector), {}))

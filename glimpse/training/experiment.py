@@ -1,0 +1,92 @@
+"""An experiment: what one configuration describes, trained, evaluated, written down."""
+
+import pathlib
+import time
+
+import gin
+import keras
+import tensorflow as tf
+
+from glimpse.data.batches import training_batches
+from glimpse.data.proposals import recall
+from glimpse.errors import GlimpseError, whole_number
+from glimpse.evaluation.detector import evaluate_detector
+from glimpse.training import run
+
+
+@gin.configurable
+class Experiment:
+    """The parts that a configuration names, built. The root of every configuration.
+
+    Args:
+      seed: of the run: initial weights, order of the images, RoIs, glimpses.
+      train_steps: number of updates.
+      data: called with split="train", "validation" or "test", gives a data set (see `glimpse.data.example`).
+      proposals: callable, image -> [N, 4].
+      detector: called with num_classes, gives a GlimpseDetector.
+      trainer: called with the detector, foreground_slots and seed, gives a Trainer.
+      sampling: RoISampling.
+      batch_size: images to a step.
+      evaluation_splits: evaluated at the end of the training.
+      log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
+    """
+
+    def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
+                 detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
+                 evaluation_splits=("validation", "test"), log_every=25, save_every=100):
+        self.seed = whole_number("seed", seed, minimum=0)
+        self.train_steps = whole_number("train_steps", train_steps)
+        self.batch_size = whole_number("batch_size", batch_size)
+        self.log_every, self.save_every = whole_number("log_every", log_every), whole_number("save_every", save_every)
+        if self.save_every % self.log_every:
+            raise GlimpseError(f"save_every must be a multiple of log_every={log_every}, got {save_every}")
+        keras.utils.set_random_seed(self.seed)  # initial weights are drawn from here on
+        tf.config.experimental.enable_op_determinism()
+        self.data, self.proposals, self.sampling = data, proposals, sampling
+        self.evaluation_splits = tuple(evaluation_splits)
+        self.training_data = data(split="train")
+        self.evaluation_data = {split: data(split=split) for split in self.evaluation_splits}
+        self.detector = detector(num_classes=len(self.training_data.class_names))
+        self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
+        self.trainer.build_on(next(iter(self._batches(0))))
+        optimizers = {"optimizer": self.trainer.optimizer}
+        if self.trainer.policy_optimizer is not None:
+            optimizers["policy_optimizer"] = self.trainer.policy_optimizer
+        self.checkpoint = tf.train.Checkpoint(detector=self.detector, **optimizers)
+
+    def _batches(self, first_step):
+        return training_batches(self.training_data, self.proposals, self.sampling, self.batch_size, self.seed,
+                                first_step, self.train_steps)
+
+    def restore(self, workdir):
+        """Loads the last checkpoint of a run; returns its step, 0 where there is none yet."""
+        manager = self._manager(workdir)
+        if manager.latest_checkpoint is None:
+            return 0
+        try:
+            self.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
+        except (AssertionError, ValueError, tf.errors.OpError) as error:
+            raise GlimpseError(f"{manager.latest_checkpoint} does not fit the configuration beside it or is damaged "
+                               f"({str(error).splitlines()[0]})") from error
+        return int(self.trainer.optimizer.iterations)
+
+    def _manager(self, workdir):
+        return tf.train.CheckpointManager(self.checkpoint, pathlib.Path(workdir) / run.CHECKPOINTS, max_to_keep=1)
+
+    def train(self, workdir):
+        """Trains from the run's last checkpoint, or from the start, to train_steps; returns seconds spent."""
+        first_step, start = self.restore(workdir), time.perf_counter()
+        if first_step < self.train_steps:
+            recorder = run.Recorder(workdir, self._manager(workdir), first_step, self.train_steps,
+                                    self.log_every, self.save_every)
+            self.trainer.fit(self._batches(first_step), steps_per_epoch=self.train_steps - first_step,
+                             callbacks=[recorder], verbose=1)
+        return time.perf_counter() - start
+
+    def evaluate(self, split):
+        """Detects on every image of a split: a dict with "metrics", "policy" and "milliseconds_per_image"."""
+        return evaluate_detector(self.detector, self.evaluation_data[split], self.proposals, self.seed)
+
+    def proposal_recall(self, split, thresholds=(0.5, 0.7)):
+        """What the proposals themselves can reach: share of objects that one overlaps, by IoU threshold."""
+        return {f"{split}@{iou:.2f}": recall(self.proposals, self.evaluation_data[split], iou) for iou in thresholds}

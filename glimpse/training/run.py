@@ -1,0 +1,106 @@
+"""A run is a directory: what it was told, what it logged, its checkpoints, what came out. Files come whole or not at all."""
+
+import json
+import os
+import pathlib
+import platform
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from glimpse.errors import GlimpseError
+
+CONFIG, OPERATIVE_CONFIG = "config.gin", "operative_config.gin"
+METRICS, RESULTS, CHECKPOINTS = "metrics.jsonl", "results.json", "checkpoints"
+
+
+def prepare(workdir, config, overwrite=False):
+    """Makes `workdir` ready for a run of the configuration text `config`; an unfinished run of the same goes on.
+
+    Raises: GlimpseError where something else stands there already; nothing is touched then.
+    """
+    workdir = pathlib.Path(workdir)
+    if workdir.exists() and not workdir.is_dir():
+        raise GlimpseError(f"--workdir={workdir} is a file; name a directory")
+    if workdir.exists() and any(workdir.iterdir()):
+        if not (workdir / CONFIG).is_file():
+            raise GlimpseError(f"--workdir={workdir} is not empty and holds no run; name another directory")
+        if overwrite:
+            shutil.rmtree(workdir)
+        elif (workdir / CONFIG).read_text() != config:
+            raise GlimpseError(f"--workdir={workdir} holds a run of another configuration; "
+                               "name another directory, or give --overwrite to replace it")
+        elif (workdir / RESULTS).is_file():
+            raise GlimpseError(f"--workdir={workdir} holds a finished run; "
+                               "name another directory, or give --overwrite to replace it")
+    workdir.mkdir(parents=True, exist_ok=True)
+    write_text(workdir / CONFIG, config)
+    return workdir
+
+
+def write_text(path, text):
+    """Writes a file under a temporary name, then renames it: a reader sees all of it or none."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def write_json(path, value):
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_metrics(workdir):
+    """The logged steps of a run: a list of dicts; a last line that was cut short is left out."""
+    path = pathlib.Path(workdir) / METRICS
+    lines = path.read_text().split("\n")[:-1] if path.is_file() else []
+    return [json.loads(line) for line in lines]
+
+
+def environment():
+    """What a result depends on besides its configuration: versions and machine."""
+    return {
+        "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__,
+                     "numpy": np.__version__},
+        "machine": {"processor": _processor(), "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
+                    else os.cpu_count(), "accelerators": [d.name for d in tf.config.list_physical_devices("GPU")]},
+    }
+
+
+def _processor():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+class Recorder(keras.callbacks.Callback):
+    """Logs and saves a run under `fit`, and stops it at the first loss or gradient that is no finite number.
+
+    Every `log_every` steps the means since the last line become a line of metrics.jsonl; every `save_every` steps, a
+    multiple of that, the checkpoint is written. Since windows of the means end where checkpoints do, a resumed run
+    writes the lines that the unbroken one would have written.
+    """
+
+    def __init__(self, workdir, manager, first_step, last_step, log_every, save_every):
+        super().__init__()
+        self.workdir, self.manager = workdir, manager
+        self.first_step, self.last_step, self.log_every, self.save_every = first_step, last_step, log_every, save_every
+        kept = [line for line in read_metrics(workdir) if line["step"] <= first_step]
+        write_text(workdir / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = self.first_step + batch + 1
+        wrong = [name for name in ("loss", "gradient_norm") if not np.isfinite(logs[name])]
+        if wrong:
+            kept = self.manager.latest_checkpoint or "none was written yet"
+            raise GlimpseError(f"{wrong[0]} is {logs[wrong[0]]} at step {step} of {self.last_step}; the run stops. "
+                               f"Last good checkpoint: {kept}. A lower learning rate is the usual cure")
+        if step % self.log_every == 0 or step == self.last_step:
+            with open(self.workdir / METRICS, "a") as log:
+                log.write(json.dumps({"step": step, **{name: float(value) for name, value in logs.items()}}) + "\n")
+            self.model.reset_metrics()
+        if step % self.save_every == 0 or step == self.last_step:
+            self.manager.save(checkpoint_number=step)
