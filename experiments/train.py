@@ -33,14 +33,14 @@ def train(workdir):
     seconds = {"train": experiment.train(workdir)}
     start = time.perf_counter()
     evaluated = {split: experiment.evaluate(split) for split in experiment.evaluation_splits}
-    recall = {key: value for split in evaluated for key, value in experiment.proposal_recall(split).items()}
     seconds["evaluate"] = time.perf_counter() - start
     run.write_text(workdir / run.OPERATIVE_CONFIG, gin.operative_config_str())
     run.write_json(workdir / run.RESULTS, {
         "configuration": config.macros(),
-        "metrics": {split: result["metrics"] for split, result in evaluated.items()},
-        "policy": {split: result["policy"] for split, result in evaluated.items()},
-        "proposal_recall": recall,
+        **{part: {split: result[part] for split, result in evaluated.items()}
+           for part in ("metrics", "policy")},
+        "proposal_recall": {f"{split}@{iou}": share for split, result in evaluated.items()
+                            for iou, share in result["proposal_recall"].items()},
         "parameters": experiment.detector.count_params(),
         "milliseconds_per_image": evaluated[experiment.evaluation_splits[-1]]["milliseconds_per_image"],
         "seconds": seconds,

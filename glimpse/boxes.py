@@ -6,7 +6,6 @@ The origin is the top-left corner of the image, so a box that covers the whole o
 
 import math
 
-import numpy as np
 import tensorflow as tf
 from keras.utils import bounding_boxes
 
@@ -45,16 +44,3 @@ def paired_iou(boxes, others):
     intersection = tf.reduce_prod(tf.maximum(bottom_right - top_left, 0.0), axis=-1)
     areas = [tf.reduce_prod(tf.maximum(b[..., 2:] - b[..., :2], 0.0), axis=-1) for b in (boxes, others)]
     return tf.math.divide_no_nan(intersection, areas[0] + areas[1] - intersection)
-
-
-def iou_matrix(boxes, others):
-    """Intersection over union of every pair of two NumPy arrays of boxes, [N, 4] and [M, 4] xyxy: [N, M], 0 for empty ones.
-
-    In NumPy, for the data pipeline and the evaluation: `keras.utils.bounding_boxes.compute_iou` on so few boxes spends
-    its time on calls of TensorFlow operations.
-    """
-    sides = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - np.maximum(boxes[:, None, :2], others[None, :, :2])
-    intersection = np.prod(np.maximum(sides, 0), axis=-1)
-    areas = [np.prod(np.maximum(b[:, 2:] - b[:, :2], 0), axis=-1) for b in (boxes, others)]
-    union = areas[0][:, None] + areas[1][None, :] - intersection
-    return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0)

@@ -30,6 +30,12 @@ class RecurrentLayer(keras.layers.Layer):
                 self.recurrent_weights = keras.layers.Dense(
                     units, use_bias=False, kernel_initializer=keras.initializers.Orthogonal(gain=0.5))  # U
 
+    def build(self, inputs_shape, last_shape=None):
+        parts = ("cell", "input_weights")
+        next(getattr(self, part) for part in parts if hasattr(self, part)).build(inputs_shape)
+        if hasattr(self, "recurrent_weights"):
+            self.recurrent_weights.build((None, self.units))
+
     def call(self, inputs, last=None):
         """inputs [M, I]; last [M, D], the activation of the step before, None at the first. Returns [M, D]."""
         if self.gated:

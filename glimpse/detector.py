@@ -79,6 +79,12 @@ class GlimpseDetector(keras.Model):
         self.box_head = keras.layers.Dense(
             4 * self.num_classes, name="box_head", kernel_initializer=keras.initializers.RandomNormal(0.0, 0.001))
 
+    def build(self, images_shape):
+        if not self.backbone.built:
+            self.backbone.build((None, None, None, images_shape[-1]))
+        for head in (self.class_head, self.box_head):
+            head.build((None, self.controller.fc7.units))
+
     def call(self, images, proposals, seed, explore=False, dropout=False, episodes=None):
         """Looks T times at each proposal.
 

@@ -4,8 +4,8 @@ import gin
 import numpy as np
 import tensorflow as tf
 
-from glimpse.boxes import iou_matrix
 from glimpse.errors import real_number, whole_number
+from glimpse.overlaps import pairwise_iou
 from glimpse.randomness import generator
 
 
@@ -38,7 +38,7 @@ class RoISampling:
           float32 [R, 4], the box of the object that a RoI overlaps most, the RoI itself for background.
         """
         candidates = np.concatenate([boxes, proposals]).astype(np.float32)
-        overlaps = iou_matrix(candidates, boxes)
+        overlaps = pairwise_iou(candidates, boxes)
         best = overlaps.max(axis=1, initial=0)
         foreground, = np.nonzero(best >= self.foreground_iou) if len(boxes) else (np.empty(0, int),)
         foreground = random.permutation(foreground)[:self.foreground_slots]
@@ -78,8 +78,8 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
                 **{name: np.stack(part) for name, part in zip(("rois", "classes", "targets"), zip(*rois))}}
 
     shape = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in batch(first_step).items()}
-    steps = (batch(step) for step in range(first_step, last_step))
-    return tf.data.Dataset.from_generator(lambda: steps, output_signature=shape).prefetch(2)
+    steps = range(first_step, last_step)
+    return tf.data.Dataset.from_generator(lambda: map(batch, steps), output_signature=shape).prefetch(2)
 
 
 class _Order:

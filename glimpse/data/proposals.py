@@ -3,8 +3,8 @@
 import gin
 import numpy as np
 
-from glimpse.boxes import iou_matrix
 from glimpse.errors import GlimpseError, real_number
+from glimpse.overlaps import pairwise_iou
 
 
 @gin.register
@@ -52,7 +52,7 @@ def recall(proposals, examples, iou_threshold):
     found = total = 0
     for example in examples:
         boxes = example.boxes[~example.difficult]
-        best = iou_matrix(proposals(example.image), boxes).max(axis=0, initial=0)
+        best = pairwise_iou(proposals(example.image), boxes).max(axis=0, initial=0)
         found += int((best >= iou_threshold).sum())
         total += len(boxes)
     return found / max(total, 1)

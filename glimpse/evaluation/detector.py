@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from glimpse.boxes import iou_matrix
 from glimpse.data.batches import evaluation_batches
 from glimpse.evaluation.average_precision import evaluate
+from glimpse.overlaps import pairwise_iou
 from glimpse.randomness import stateless_seed
 
 DELTAS = ("dx", "dy", "log_width", "log_height")
@@ -29,7 +29,7 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10):
     detections, truth, deltas, seconds = [], [], [], []
     batches = evaluation_batches(examples, proposals, batch_size)
     for step, (chosen, images, boxes) in enumerate(tqdm(
-            batches, "evaluating", total=-(-len(examples) // batch_size), unit="batch", mininterval=1)):
+            batches, "evaluating", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
         start = time.perf_counter()
         found, rollout = detect(images, boxes, stateless_seed(seed, "evaluation", step))
         found = [part.numpy() for part in found]
@@ -38,7 +38,7 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10):
             detections.append({"boxes": image_boxes[:valid], "scores": scores[:valid], "labels": labels[:valid]})
             truth.append({"boxes": example.boxes, "labels": example.labels, "difficult": example.difficult})
         for example, image_proposals, image_deltas in zip(chosen, boxes, rollout.deltas.numpy()):
-            near = iou_matrix(image_proposals, example.boxes).max(axis=1, initial=0) >= 0.5
+            near = pairwise_iou(image_proposals, example.boxes).max(axis=1, initial=0) >= 0.5
             deltas.append(image_deltas[near])
     return {
         "metrics": evaluate(detections, truth, examples.class_names),

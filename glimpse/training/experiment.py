@@ -1,6 +1,7 @@
 """An experiment: what one configuration describes, trained, evaluated, written down."""
 
 import pathlib
+import sys
 import time
 
 import gin
@@ -45,7 +46,6 @@ class Experiment:
         self.data, self.proposals, self.sampling = data, proposals, sampling
         self.evaluation_splits = tuple(evaluation_splits)
         self.training_data = data(split="train")
-        self.evaluation_data = {split: data(split=split) for split in self.evaluation_splits}
         self.detector = detector(num_classes=len(self.training_data.class_names))
         self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
         self.trainer.build_on(next(iter(self._batches(0))))
@@ -80,13 +80,13 @@ class Experiment:
             recorder = run.Recorder(workdir, self._manager(workdir), first_step, self.train_steps,
                                     self.log_every, self.save_every)
             self.trainer.fit(self._batches(first_step), steps_per_epoch=self.train_steps - first_step,
-                             callbacks=[recorder], verbose=1)
+                             callbacks=[recorder],
+                             verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
         return time.perf_counter() - start
 
     def evaluate(self, split):
-        """Detects on every image of a split: a dict with "metrics", "policy" and "milliseconds_per_image"."""
-        return evaluate_detector(self.detector, self.evaluation_data[split], self.proposals, self.seed)
-
-    def proposal_recall(self, split, thresholds=(0.5, 0.7)):
-        """What the proposals themselves can reach: share of objects that one overlaps, by IoU threshold."""
-        return {f"{split}@{iou:.2f}": recall(self.proposals, self.evaluation_data[split], iou) for iou in thresholds}
+        """Detects on every image of a split; returns what `evaluate_detector` does, and "proposal_recall" beside it."""
+        examples = self.data(split=split)
+        result = evaluate_detector(self.detector, examples, self.proposals, self.seed)
+        # What the proposals themselves can reach, before any is moved: it bounds what the network can find.
+        return result | {"proposal_recall": {f"{iou:.2f}": recall(self.proposals, examples, iou) for iou in (0.5, 0.7)}}

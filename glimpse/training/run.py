@@ -63,9 +63,14 @@ def environment():
     return {
         "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__,
                      "numpy": np.__version__},
-        "machine": {"processor": _processor(), "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
-                    else os.cpu_count(), "accelerators": [d.name for d in tf.config.list_physical_devices("GPU")]},
+        "machine": {"processor": _processor(), "cores": cores(),
+                    "accelerators": [d.name for d in tf.config.list_physical_devices("GPU")]},
     }
+
+
+def cores():
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _processor():
@@ -101,6 +106,7 @@ class Recorder(keras.callbacks.Callback):
         if step % self.log_every == 0 or step == self.last_step:
             with open(self.workdir / METRICS, "a") as log:
                 log.write(json.dumps({"step": step, **{name: float(value) for name, value in logs.items()}}) + "\n")
-            self.model.reset_metrics()
+            if step < self.last_step:  # the progress bar still shows the last ones
+                self.model.reset_metrics()
         if step % self.save_every == 0 or step == self.last_step:
             self.manager.save(checkpoint_number=step)

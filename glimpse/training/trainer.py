@@ -60,7 +60,6 @@ class Trainer(keras.Model):
     def build_on(self, batch):
         """Makes all variables, of the network and of the optimizers, so that a checkpoint can be restored into them."""
         self.detector(batch["images"][:1], batch["rois"][:1], tf.constant([0, 0]))
-        self.detector.heads(tf.zeros([1, self.detector.controller.fc7.units]))
         self.built = True
         self.optimizer.build(self._detector_variables())
         if self.policy_optimizer is not None:

@@ -1,0 +1,31 @@
+"""Evaluates a trained run on a split: python -m experiments.evaluate --run=runs/x --split=test"""
+
+import argparse
+import json
+import pathlib
+
+from experiments.launch import exit_on_error
+from glimpse import config
+from glimpse.errors import GlimpseError
+from glimpse.training import run
+from glimpse.training.experiment import Experiment
+
+
+@exit_on_error
+def main(arguments=None):
+    flags = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
+    flags.add_argument("--split", default="test", help="train, validation or test")
+    flags = flags.parse_args(arguments)
+    if not (flags.run / run.CONFIG).is_file():
+        raise GlimpseError(f"--run={flags.run} holds no {run.CONFIG}; name the --workdir of a training")
+    with config.configuration(flags.run / run.CONFIG):
+        experiment = Experiment()
+        step = experiment.restore(flags.run)
+        if not step:
+            raise GlimpseError(f"--run={flags.run} holds no checkpoint yet; train it first")
+        print(json.dumps({"step": step, **experiment.evaluate(flags.split)}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from glimpse.data.digits import DigitScenes
+from glimpse.data.example import Example
+from glimpse.data.proposals import WindowGrid, recall
+from glimpse.errors import GlimpseError
+
+
+def test_a_small_grid_by_hand():
+    # One square window of side 4 on 8 x 10 pixels, 4 pixels apart at most: rows 0 and 4; columns 0, 3 and 6.
+    windows = WindowGrid(sizes=[4], aspect_ratios=[1], stride=1)(np.zeros((8, 10, 1)))
+    np.testing.assert_allclose(windows, [[x, y, x + 4, y + 4] for y in (0, 4) for x in (0, 3, 6)])
+
+
+def test_windows_have_their_area_and_aspect_ratio_and_stay_inside():
+    windows = WindowGrid(sizes=[20], aspect_ratios=[0.5])(np.zeros((96, 96, 1)))
+    width, height = windows[:, 2] - windows[:, 0], windows[:, 3] - windows[:, 1]
+    np.testing.assert_allclose(width / height, 0.5, rtol=1e-5)
+    np.testing.assert_allclose(width * height, 400, rtol=1e-5)
+    assert windows.min() >= 0 and windows.max() <= 96
+
+
+def test_a_window_larger_than_the_image_is_the_image():
+    np.testing.assert_array_equal(WindowGrid(sizes=[50], aspect_ratios=[1])(np.zeros((8, 10, 1))), [[0, 0, 10, 8]])
+
+
+def test_recall_by_hand():
+    example = Example("x", np.zeros((8, 8, 1), np.uint8), np.array([[0, 0, 4, 4], [4, 4, 8, 8], [1, 1, 2, 2]], np.float32),
+                      np.zeros(3, np.int32), np.array([False, False, True]))
+    proposals = lambda image: np.array([[0, 0, 4, 4], [4, 4, 8, 6]], np.float32)  # noqa: E731
+    assert recall(proposals, [example], 0.5) == 1
+    assert recall(proposals, [example], 0.6) == 0.5  # the second overlaps by exactly 0.5
+    assert recall(proposals, [], 0.5) == 0
+
+
+def test_the_default_grid_finds_the_digits():
+    scenes = DigitScenes("test", {"test": 50})
+    assert recall(WindowGrid(), scenes, 0.5) > 0.97
+
+
+def test_faults_name_the_parameter_and_the_value():
+    with pytest.raises(GlimpseError, match=r"WindowGrid.sizes must be a list of numbers above 0, got \[0\]"):
+        WindowGrid(sizes=[0])
+    with pytest.raises(GlimpseError, match="WindowGrid.stride must lie in .* got 0"):
+        WindowGrid(stride=0)

@@ -1,0 +1,152 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from glimpse import boxes
+from glimpse.backbones import small_cnn
+from glimpse.detector import GlimpseDetector
+from glimpse.errors import GlimpseError
+from glimpse.ops import roi_pool
+from glimpse.policies import FixedPolicy, LearnedPolicy, RandomPolicy, RepeatPolicy
+
+SEED = tf.constant([1, 2])
+IMAGES = tf.cast(tf.random.stateless_uniform([2, 32, 40, 1], [5, 6], 0, 255), tf.uint8)
+PROPOSALS = tf.constant([[[4.0, 4, 20, 16], [10, 8, 36, 30], [0, 0, 40, 32]], [[1, 2, 9, 30], [20, 20, 28, 28], [3, 3, 30, 12]]])
+
+
+def detector(num_glimpses, policy=None, **options):
+    keras.utils.set_random_seed(0)
+    return GlimpseDetector(
+        num_classes=3, num_glimpses=num_glimpses, backbone=small_cnn(filters=(4, 6), strides=(2, 2)), policy=policy,
+        pooled_size=(3, 2), stride=4, units=(16, 12), **options)
+
+
+def test_one_glimpse_is_fast_rcnn():
+    """Held against Fast R-CNN written out: pool, fc6, fc7, two heads, with the same weights."""
+    network = detector(1, policy=LearnedPolicy())
+    logits, deltas = network.heads(network(IMAGES, PROPOSALS, SEED).fused[:, :, -1])
+    weights = {v.path.removeprefix("detector/"): v for v in network.weights}
+    assert not [path for path in weights if "policy" in path or "recurrent" in path]
+
+    pooled = roi_pool(network.backbone(IMAGES), PROPOSALS, (3, 2), spatial_scale=0.25)
+    hidden = tf.reshape(pooled, [6, -1])
+    for layer in (network.controller.fc6, network.controller.fc7):
+        kernel, bias = layer.input_weights.get_weights()
+        hidden = np.maximum(hidden @ kernel + bias, 0)
+    for head, expected in ((network.class_head, logits), (network.box_head, deltas / [0.1, 0.1, 0.2, 0.2])):
+        kernel, bias = head.get_weights()
+        np.testing.assert_allclose(np.reshape(hidden @ kernel + bias, expected.shape), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_every_glimpse_is_decoded_from_the_proposal_and_cut_to_the_image():
+    listed = [(0.0, 0.0, 0.5, 0.5), (0.3, -0.2, -0.5, 0.0)]
+    rollout = detector(3, FixedPolicy(listed))(IMAGES, PROPOSALS, SEED)
+    np.testing.assert_array_equal(rollout.glimpses[:, :, 0], PROPOSALS)
+    for step, delta in enumerate(listed, start=1):
+        expected = boxes.clip(boxes.decode(tf.broadcast_to(delta, PROPOSALS.shape), PROPOSALS), 32, 40)
+        np.testing.assert_allclose(rollout.glimpses[:, :, step], expected, rtol=1e-5, atol=1e-5)
+    assert float(tf.reduce_max(rollout.glimpses[..., 2])) == 40
+
+
+@pytest.mark.parametrize("fusion, fuse", [("max", np.maximum.reduce), ("mean", lambda h: np.mean(h, 0)), ("last", lambda h: h[-1])])
+def test_fusion(fusion, fuse):
+    """With no recurrence and a repeated proposal, and with one at a time, fc7 of each step is known."""
+    network = detector(3, FixedPolicy([(0.2, 0, 0.5, 0.5), (0, 0, -0.5, 0)]), recurrence="none", fusion=fusion)
+    rollout = network(IMAGES, PROPOSALS, SEED)
+    feature_map = network.backbone(IMAGES)
+    steps = [network.controller(tf.reshape(roi_pool(feature_map, rollout.glimpses[:, :, t], (3, 2), 0.25), [6, 3, 2, 6]))[0]
+             for t in range(3)]
+    for seen in (1, 2, 3):
+        np.testing.assert_allclose(
+            tf.reshape(rollout.fused[:, :, seen - 1], [6, 12]), fuse(np.stack(steps[:seen])), rtol=1e-4, atol=1e-6)
+
+
+def test_repeat_looks_at_the_proposal_again():
+    rollout = detector(3, RepeatPolicy())(IMAGES, PROPOSALS, SEED)
+    np.testing.assert_allclose(rollout.glimpses, np.repeat(PROPOSALS[:, :, None], 3, axis=2), atol=1e-4)
+
+
+def test_episodes_share_the_first_glimpse_and_then_go_their_own_ways():
+    network = detector(2, RandomPolicy(0.3))
+    rollout = network(IMAGES, PROPOSALS, SEED, episodes=tf.constant([0, 1, 2, 0, 1]))
+    single = network(IMAGES, PROPOSALS, SEED)
+    assert rollout.glimpses.shape == (2, 5, 2, 4)
+    np.testing.assert_array_equal(rollout.glimpses[:, :, 0], tf.gather(PROPOSALS, [0, 1, 2, 0, 1], axis=1))
+    np.testing.assert_allclose(
+        rollout.fused[:, :, 0], tf.gather(single.fused[:, :, 0], [0, 1, 2, 0, 1], axis=1), rtol=1e-5)
+    assert np.abs(rollout.glimpses[:, 0, 1] - rollout.glimpses[:, 3, 1]).max() > 0.1
+    # What an episode saw second is what a detector shown that glimpse as its only episode would have encoded.
+    np.testing.assert_allclose(
+        rollout.glimpses[:, :, 1],
+        boxes.clip(boxes.decode(rollout.deltas[:, :, 0], rollout.glimpses[:, :, 0]), 32, 40), rtol=1e-5, atol=1e-4)
+
+
+def test_the_evaluation_takes_the_mean_and_exploration_draws():
+    network = detector(2, LearnedPolicy(deviation=0.1, kernel_deviation=0.5))
+    calm, again = (network(IMAGES, PROPOSALS, tf.constant([7, seed])) for seed in (1, 2))
+    np.testing.assert_array_equal(calm.deltas, again.deltas)
+    np.testing.assert_array_equal(calm.deltas, calm.means)
+    drawn = network(IMAGES, PROPOSALS, SEED, explore=True)
+    assert 0.03 < np.std(drawn.deltas - drawn.means) < 0.3
+
+
+@pytest.mark.parametrize("reach", ["head", "controller"])
+def test_how_far_the_policy_gradient_reaches(reach):
+    network = detector(2, LearnedPolicy(), policy_gradient=reach)
+    with tf.GradientTape() as tape:
+        rollout = network(IMAGES, PROPOSALS, SEED, explore=True)
+        loss = tf.reduce_sum(network.policy.log_probability(rollout.deltas, rollout.means))
+    reached = {v.path for v, g in zip(network.trainable_variables, tape.gradient(loss, network.trainable_variables))
+               if g is not None and np.any(g)}
+    assert any("glimpse_head" in path for path in reached)
+    assert any("fc6" in path for path in reached) == any("conv1" in path for path in reached) == (reach == "controller")
+    assert not any("class_head" in path or "box_head" in path for path in reached)
+
+
+def test_the_heads_gradient_does_not_reach_the_policy():
+    network = detector(3, LearnedPolicy())
+    with tf.GradientTape() as tape:
+        logits, deltas = network.heads(network(IMAGES, PROPOSALS, SEED, explore=True).fused[:, :, -1])
+        loss = tf.reduce_sum(logits**2) + tf.reduce_sum(deltas**2)
+    variables = network.policy.trainable_variables
+    assert tape.gradient(loss, variables) == [None, None]
+
+
+def test_detections_are_sorted_placed_and_suppressed():
+    network = detector(1)
+    network(IMAGES, PROPOSALS, SEED)
+    network.class_head.set_weights([np.zeros([12, 4]), np.log([0.1, 0.2, 0.6, 0.1])])
+    network.box_head.set_weights([np.zeros([12, 12]), np.zeros(12)])
+    same = tf.constant([[[4.0, 4, 20, 16], [4, 4, 20, 17], [30, 20, 50, 40]]] * 2)
+    found, rollout = network.detect(IMAGES, same, SEED, score_threshold=0.15)
+    # Classes 0 (0.2) and 1 (0.6) pass; the two overlapping proposals leave one box a class; the third is cut to 40 x 32.
+    np.testing.assert_array_equal(found.valid, [4, 4])
+    np.testing.assert_allclose(found.scores[0, :4], [0.6, 0.6, 0.2, 0.2], rtol=1e-5)
+    np.testing.assert_array_equal(found.labels[0, :4], [1, 1, 0, 0])
+    assert {tuple(map(round, box)) for box in found.boxes[0, :2].numpy()} <= {(4, 4, 20, 16), (4, 4, 20, 17), (30, 20, 40, 32)}
+    assert rollout.deltas.shape == (2, 3, 0, 4)
+
+
+def test_unknown_sizes_in_a_graph():
+    network = detector(2, LearnedPolicy())
+    looked = tf.function(network.call, input_signature=[
+        tf.TensorSpec([None, None, None, 1], tf.uint8), tf.TensorSpec([None, None, 4]), tf.TensorSpec([2], tf.int32)])
+    np.testing.assert_allclose(looked(IMAGES, PROPOSALS, SEED).fused, network(IMAGES, PROPOSALS, SEED).fused, atol=1e-5)
+    assert looked(IMAGES, PROPOSALS[:, :0], SEED).fused.shape == (2, 0, 2, 12)
+
+
+@pytest.mark.parametrize("options, message", [
+    (dict(num_glimpses=0), "num_glimpses must be a whole number of at least 1, got 0"),
+    (dict(num_glimpses="three"), "num_glimpses must be a whole number of at least 1, got 'three'"),
+    (dict(num_glimpses=2), "policy must be given"),
+    (dict(num_glimpses=1, fusion="sum"), "fusion must be one of 'max', 'mean', 'last', got 'sum'"),
+])
+def test_faults_name_the_parameter_and_the_value(options, message):
+    with pytest.raises(GlimpseError, match=message):
+        detector(**options)
+
+
+def test_a_pooled_size_of_zero_is_refused():
+    with pytest.raises(GlimpseError, match="pooled_size must be a whole number of at least 1, got 0"):
+        GlimpseDetector(num_classes=3, num_glimpses=1, backbone=small_cnn(), pooled_size=0, stride=4)
