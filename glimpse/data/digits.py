@@ -17,7 +17,7 @@ from glimpse.errors import GlimpseError, one_of, real_number, whole_number
 from glimpse.randomness import generator
 
 # Contiguous shares of the samples, because neighbours share a writer: a test digit's own sample is never trained on.
-SHARES = {"train": (0.0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1.0)}
+SHARES = {"train": (0.0, 0.7), "validation": (0.7, 0.8), "test": (0.8, 1.0)}
 INK = 0.3  # share of full ink from which a pixel of a drawn digit belongs to its box
 MOST_OVERLAP = 0.05  # of the smaller box, so that every digit stays legible
 
@@ -56,8 +56,8 @@ class DigitScenes:
 
     class_names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-    def __init__(self, split, sizes, seed=0, image_size=96, most_digits=5, digit_heights=(14, 44),
-                 stretches=(0.7, 1.3), fragments=8, noise=0.1):
+    def __init__(self, split, sizes, seed=0, image_size=96, most_digits=5, digit_heights=(18, 48),
+                 stretches=(0.7, 1.3), fragments=6, noise=0.08):
         self.split = one_of("split", split, SHARES)
         if not isinstance(sizes, dict) or split not in sizes:
             raise GlimpseError(f"DigitScenes.sizes must name a number of scenes for {split!r}, got {sizes!r}")
@@ -112,7 +112,7 @@ class DigitScenes:
         width = height * np.exp(random.uniform(*np.log(self.stretches)))
         drawn = Image.fromarray(image).resize((round(width), round(height)), Image.Resampling.BICUBIC)
         ink = _cut_to_ink(np.asarray(drawn))
-        return np.round(ink * random.uniform(0.7, 1.0)).astype(np.uint8), label
+        return np.round(ink * random.uniform(0.8, 1.0)).astype(np.uint8), label
 
     def _fragment(self, random):
         """A piece of a digit, at most half of it in each direction: clutter that looks like strokes."""

@@ -79,9 +79,14 @@ class Experiment:
         if first_step < self.train_steps:
             recorder = run.Recorder(workdir, self._manager(workdir), first_step, self.train_steps,
                                     self.log_every, self.save_every)
-            self.trainer.fit(self._batches(first_step), steps_per_epoch=self.train_steps - first_step,
-                             callbacks=[recorder],
-                             verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
+            try:
+                self.trainer.fit(
+                    self._batches(first_step), steps_per_epoch=self.train_steps - first_step, callbacks=[recorder],
+                    shuffle=False, verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
+            except tf.errors.InvalidArgumentError as error:
+                if "must be finite" not in str(error):
+                    raise
+                raise recorder.stop("a glimpse's box", "not finite") from error  # before any loss could be computed
         return time.perf_counter() - start
 
     def evaluate(self, split):

@@ -96,13 +96,14 @@ class Recorder(keras.callbacks.Callback):
         kept = [line for line in read_metrics(workdir) if line["step"] <= first_step]
         write_text(workdir / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
 
+    def on_train_batch_begin(self, batch, logs=None):
+        self.step = self.first_step + batch + 1
+
     def on_train_batch_end(self, batch, logs=None):
-        step = self.first_step + batch + 1
-        wrong = [name for name in ("loss", "gradient_norm") if not np.isfinite(logs[name])]
-        if wrong:
-            kept = self.manager.latest_checkpoint or "none was written yet"
-            raise GlimpseError(f"{wrong[0]} is {logs[wrong[0]]} at step {step} of {self.last_step}; the run stops. "
-                               f"Last good checkpoint: {kept}. A lower learning rate is the usual cure")
+        step = self.step
+        for name in ("loss", "gradient_norm"):
+            if not np.isfinite(logs[name]):
+                raise self.stop(name, logs[name])
         if step % self.log_every == 0 or step == self.last_step:
             with open(self.workdir / METRICS, "a") as log:
                 log.write(json.dumps({"step": step, **{name: float(value) for name, value in logs.items()}}) + "\n")
@@ -110,3 +111,9 @@ class Recorder(keras.callbacks.Callback):
                 self.model.reset_metrics()
         if step % self.save_every == 0 or step == self.last_step:
             self.manager.save(checkpoint_number=step)
+
+    def stop(self, what, value):
+        """The error that ends a run in which `what` has become `value`."""
+        kept = self.manager.latest_checkpoint or "none was written yet"
+        return GlimpseError(f"{what} is {value} at step {self.step} of {self.last_step}; the run stops. "
+                            f"Last good checkpoint: {kept}. A lower learning rate is the usual cure")

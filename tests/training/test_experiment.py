@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from glimpse import config
+from glimpse.errors import GlimpseError
+from glimpse.training import run
+from glimpse.training.experiment import Experiment
+
+
+def trained(workdir, bindings, split="test"):
+    """A run trained and evaluated: its metrics, its log, its weights."""
+    with config.configuration("experiments/digits.gin", bindings) as text:
+        run.prepare(workdir, text)
+        experiment = Experiment()
+        experiment.train(workdir)
+        return experiment.evaluate(split)["metrics"], run.read_metrics(workdir), experiment.detector.get_weights()
+
+
+def assert_same(one, other):
+    assert one[0] == other[0] and one[1] == other[1]
+    for weight, again in zip(one[2], other[2], strict=True):
+        np.testing.assert_array_equal(weight, again)
+
+
+@pytest.mark.parametrize("policy", ["learned", "random"])
+def test_two_runs_of_one_seed_are_the_same_to_the_bit(tmp_path, tiny, policy):
+    bindings = [*tiny, f"POLICY = @{policy}()"]
+    first, second = (trained(tmp_path / name, bindings) for name in "ab")
+    assert_same(first, second)
+    other = trained(tmp_path / "c", [*bindings, "SEED = 1"])
+    assert other[1] != first[1]
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, tiny, monkeypatch):
+    bindings = [*tiny, "NUM_GLIMPSES = 3", "GlimpseDetector.dropout = 0.3"]
+    unbroken = trained(tmp_path / "unbroken", bindings)
+
+    def killed(self, batch, logs=None):
+        if batch == 4:  # after step 5; the checkpoint of step 3 stands
+            raise KeyboardInterrupt
+        recorded(self, batch, logs)
+
+    recorded = run.Recorder.on_train_batch_end
+    monkeypatch.setattr(run.Recorder, "on_train_batch_end", killed)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "stopped", bindings)
+    assert len(run.read_metrics(tmp_path / "stopped")) == 4
+    monkeypatch.undo()
+    assert_same(trained(tmp_path / "stopped", bindings), unbroken)
+
+
+def test_training_moves_every_weight_and_the_slow_optimiser_moves_the_policy(tmp_path, tiny):
+    with config.configuration("experiments/digits.gin", tiny) as text:
+        experiment = Experiment()
+        before = {v.path: v.numpy() for v in experiment.detector.trainable_variables}
+        experiment.train(run.prepare(tmp_path / "x", text))
+        moved = {v.path: np.abs(v.numpy() - before[v.path]).max() for v in experiment.detector.trainable_variables}
+    assert all(distance > 0 for distance in moved.values()), moved
+    policy = {path: distance for path, distance in moved.items() if "glimpse_head" in path}
+    assert len(policy) == 2 and max(policy.values()) < 1e-3 < max(moved.values())
+
+
+def test_the_detector_learns(tmp_path, tiny):
+    """Not merely runs: on scenes seen again and again, the loss falls to a fraction."""
+    bindings = [*tiny, "TRAIN_STEPS = 120", "Experiment.log_every = 20", "Experiment.save_every = 120",
+                "small_cnn.filters = (16, 32, 32)", "GlimpseDetector.units = (64, 64)", "RoISampling.rois_per_image = 16"]
+    _, log, _ = trained(tmp_path / "x", bindings)
+    assert log[-1]["loss"] < 0.6 * log[0]["loss"]
+    assert log[-1]["reward"] > 2 * log[0]["reward"]
+
+
+def test_infinity_in_the_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, tiny, monkeypatch):
+    bindings = [*tiny, "Experiment.save_every = 1", "Adam.learning_rate = 1e30"]
+    with pytest.raises(GlimpseError, match=r"is (nan|inf) at step (2|3|4) of 6; .*Last good checkpoint: .*ckpt-\d"):
+        trained(tmp_path / "x", bindings)
+    assert tf.train.latest_checkpoint(tmp_path / "x" / run.CHECKPOINTS)
+    assert not (tmp_path / "x" / run.RESULTS).exists()
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path, tiny):
+    trained(tmp_path / "x", tiny)
+    with config.configuration("experiments/digits.gin", [*tiny, "GlimpseDetector.units = (8, 8)"]):
+        with pytest.raises(GlimpseError, match="does not fit the configuration beside it or is damaged"):
+            Experiment().restore(tmp_path / "x")
+
+
+def test_policy_statistics_tell_what_a_fixed_policy_does(tmp_path, tiny):
+    with config.configuration("experiments/digits.gin", [*tiny, "POLICY = @fixed()"]):
+        experiment = Experiment()
+        result = experiment.evaluate("test")
+    statistics = result["policy"]["glimpse 2"]
+    assert statistics["mean"] == pytest.approx(dict(dx=0, dy=0, log_width=0.588, log_height=0.588))
+    assert statistics["spread"] == pytest.approx(dict(dx=0, dy=0, log_width=0, log_height=0), abs=1e-6)
+    assert result["milliseconds_per_image"] > 0

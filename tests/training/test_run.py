@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from glimpse.errors import GlimpseError
+from glimpse.training import run
+
+CONFIGURATION = "NUM_GLIMPSES = 2\n"
+
+
+def files(directory):
+    return {path.name: path.read_text() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_a_new_run_and_one_that_goes_on(tmp_path):
+    workdir = run.prepare(tmp_path / "runs" / "x", CONFIGURATION)
+    assert (workdir / run.CONFIG).read_text() == CONFIGURATION
+    (workdir / run.METRICS).write_text('{"step": 1}\n')
+    run.prepare(workdir, CONFIGURATION)
+    assert run.read_metrics(workdir) == [{"step": 1}]
+
+
+@pytest.mark.parametrize("present, message", [
+    ({"thesis.tex": "years of work"}, "is not empty and holds no run"),
+    ({run.CONFIG: "NUM_GLIMPSES = 3\n"}, "holds a run of another configuration"),
+    ({run.CONFIG: CONFIGURATION, run.RESULTS: "{}"}, "holds a finished run"),
+])
+def test_what_stands_there_is_not_touched(tmp_path, present, message):
+    for name, text in present.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(GlimpseError, match=message):
+        run.prepare(tmp_path, CONFIGURATION)
+    assert files(tmp_path) == present
+
+
+def test_overwrite_replaces_a_run_but_nothing_else(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(GlimpseError, match="holds no run"):
+        run.prepare(tmp_path, CONFIGURATION, overwrite=True)
+    (tmp_path / "thesis.tex").unlink()
+    for name in (run.CONFIG, run.RESULTS):
+        (tmp_path / name).write_text("old")
+    run.prepare(tmp_path, CONFIGURATION, overwrite=True)
+    assert files(tmp_path) == {run.CONFIG: CONFIGURATION}
+
+
+def test_a_file_is_no_workdir(tmp_path):
+    (tmp_path / "x").write_text("")
+    with pytest.raises(GlimpseError, match="is a file; name a directory"):
+        run.prepare(tmp_path / "x", CONFIGURATION)
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / run.RESULTS
+    run.write_json(path, {"a": 1.5})
+    with pytest.raises(ValueError):
+        run.write_json(path, {"a": float("nan")})
+    assert json.loads(path.read_text()) == {"a": 1.5}
+    assert [p.name for p in tmp_path.iterdir()] == [run.RESULTS]
+
+
+def test_a_log_line_cut_short_is_left_out(tmp_path):
+    (tmp_path / run.METRICS).write_text('{"step": 1}\n{"step": 2}\n{"st')
+    assert run.read_metrics(tmp_path) == [{"step": 1}, {"step": 2}]
+    assert run.read_metrics(tmp_path / "none") == []
