@@ -21,30 +21,32 @@ class RecurrentLayer(keras.layers.Layer):
         super().__init__(**kwargs)
         self.units = units
         self.gated = recurrent and recurrence == "gru"
-        if self.gated:
-            self.cell = keras.layers.GRUCell(units)
-        else:
-            self.input_weights = keras.layers.Dense(units, kernel_initializer="he_normal")  # W, b
-            if recurrent and recurrence == "relu":
-                # Half an orthogonal matrix: with a whole one, activations that are never negative grow at every step.
-                self.recurrent_weights = keras.layers.Dense(
-                    units, use_bias=False, kernel_initializer=keras.initializers.Orthogonal(gain=0.5))  # U
+        self.recurrent = recurrent and recurrence == "relu"
 
-    def build(self, inputs_shape, last_shape=None):
-        parts = ("cell", "input_weights")
-        next(getattr(self, part) for part in parts if hasattr(self, part)).build(inputs_shape)
-        if hasattr(self, "recurrent_weights"):
-            self.recurrent_weights.build((None, self.units))
+    def build(self, inputs_shape):
+        if self.gated:
+            self.cell = keras.layers.GRUCell(self.units)
+            self.cell.build(inputs_shape)
+            return
+        self.input_weights = self.add_weight(
+            name="input_weights", shape=(inputs_shape[-1], self.units), initializer="he_normal")  # W
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")  # b
+        if self.recurrent:
+            # Half an orthogonal matrix: with a whole one, activations that are never negative grow at every step.
+            self.recurrent_weights = self.add_weight(
+                name="recurrent_weights", shape=(self.units, self.units),
+                initializer=keras.initializers.Orthogonal(gain=0.5))  # U
 
     def call(self, inputs, last=None):
         """inputs [M, I]; last [M, D], the activation of the step before, None at the first. Returns [M, D]."""
         if self.gated:
             last = tf.zeros([tf.shape(inputs)[0], self.units], inputs.dtype) if last is None else last
             return self.cell(inputs, [last])[0]
-        total = self.input_weights(inputs)
-        if last is not None and hasattr(self, "recurrent_weights"):
-            total += self.recurrent_weights(last)
-        return tf.nn.relu(total)
+        total = tf.matmul(inputs, self.input_weights)
+        if self.recurrent and last is not None:
+            total += tf.matmul(last, self.recurrent_weights)
+        # The bias comes last: TensorFlow 2.21's graph optimiser fails on ReLU(matmul + bias + matmul) on a CPU.
+        return tf.nn.relu(tf.nn.bias_add(total, self.bias))
 
 
 class Controller(keras.layers.Layer):

@@ -15,7 +15,7 @@ def test_paper_recurrence_against_the_equation():
     for pooled in POOLED:
         output, state = controller(pooled, state)
         outputs.append(output)
-    (w6, b6, u6, w7, b7, u7) = (v.numpy() for v in controller.weights)
+    w6, b6, u6, w7, b7, u7 = controller.get_weights()
     h6, h7 = np.zeros((3, 6)), np.zeros((3, 4))
     for pooled, output in zip(POOLED, outputs):
         h6 = np.maximum(pooled.numpy().reshape(3, -1) @ w6 + h6 @ u6 + b6, 0)

@@ -32,7 +32,7 @@ def test_one_glimpse_is_fast_rcnn():
     pooled = roi_pool(network.backbone(IMAGES), PROPOSALS, (3, 2), spatial_scale=0.25)
     hidden = tf.reshape(pooled, [6, -1])
     for layer in (network.controller.fc6, network.controller.fc7):
-        kernel, bias = layer.input_weights.get_weights()
+        kernel, bias = layer.get_weights()
         hidden = np.maximum(hidden @ kernel + bias, 0)
     for head, expected in ((network.class_head, logits), (network.box_head, deltas / [0.1, 0.1, 0.2, 0.2])):
         kernel, bias = head.get_weights()

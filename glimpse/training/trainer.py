@@ -51,7 +51,7 @@ class Trainer(keras.Model):
         names = ["loss", "class_loss", "box_loss", "gradient_norm"]
         names += ["policy_loss", "reward"] if self.learns_policy else []
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
-        self.compile(optimizer=optimizer)
+        self.compile(optimizer=optimizer, jit_compile=False)
 
     @property
     def metrics(self):

@@ -67,12 +67,13 @@ def test_the_detector_learns(tmp_path, tiny):
                 "small_cnn.filters = (16, 32, 32)", "GlimpseDetector.units = (64, 64)", "RoISampling.rois_per_image = 16"]
     _, log, _ = trained(tmp_path / "x", bindings)
     assert log[-1]["loss"] < 0.6 * log[0]["loss"]
-    assert log[-1]["reward"] > 2 * log[0]["reward"]
+    assert log[-1]["reward"] > 1.3 * log[0]["reward"]
 
 
-def test_infinity_in_the_loss_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, tiny, monkeypatch):
-    bindings = [*tiny, "Experiment.save_every = 1", "Adam.learning_rate = 1e30"]
-    with pytest.raises(GlimpseError, match=r"is (nan|inf) at step (2|3|4) of 6; .*Last good checkpoint: .*ckpt-\d"):
+@pytest.mark.parametrize("num_glimpses, what", [(1, "(loss|gradient_norm) is (nan|inf)"), (2, "a glimpse's box is not finite")])
+def test_a_run_that_diverges_stops_and_keeps_the_last_good_checkpoint(tmp_path, tiny, num_glimpses, what):
+    bindings = [*tiny, f"NUM_GLIMPSES = {num_glimpses}", "Experiment.save_every = 1", "Adam.learning_rate = 1e30"]
+    with pytest.raises(GlimpseError, match=rf"{what} at step [2-4] of 6; .*Last good checkpoint: .*ckpt-\d"):
         trained(tmp_path / "x", bindings)
     assert tf.train.latest_checkpoint(tmp_path / "x" / run.CHECKPOINTS)
     assert not (tmp_path / "x" / run.RESULTS).exists()
