@@ -18,16 +18,15 @@ def main(arguments=None):
     flags.add_argument("--overwrite", action="store_true", help="replace the run that stands in --workdir")
     flags = flags.parse_args(arguments)
     with config.configuration(flags.gin_file, flags.gin_param) as text:
+        experiment = Experiment()  # before anything is written: a value that is refused leaves no trace
         if flags.dry_run:
-            Experiment()
             print(gin.operative_config_str())
-            return
-        train(run.prepare(flags.workdir, text, flags.overwrite))
+        else:
+            train(experiment, run.prepare(flags.workdir, text, flags.overwrite))
 
 
-def train(workdir):
-    """Runs the parsed configuration in a prepared directory and writes its results.json."""
-    experiment = Experiment()
+def train(experiment, workdir):
+    """Trains and evaluates an experiment in a prepared directory and writes its results.json."""
     for binding in config.unused_bindings():
         print(f"warning: nothing uses {binding}")
     seconds = {"train": experiment.train(workdir)}

@@ -77,9 +77,14 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
         return {"images": np.stack([e.image for e in chosen]),
                 **{name: np.stack(part) for name, part in zip(("rois", "classes", "targets"), zip(*rois))}}
 
-    shape = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in batch(first_step).items()}
-    steps = range(first_step, last_step)
-    return tf.data.Dataset.from_generator(lambda: map(batch, steps), output_signature=shape).prefetch(2)
+    first = batch(first_step)
+
+    def load(step):
+        parts = tf.numpy_function(lambda step: list(batch(int(step)).values()), [step], [v.dtype for v in first.values()])
+        return {name: tf.ensure_shape(part, value.shape) for part, (name, value) in zip(parts, first.items())}
+
+    # Not Dataset.from_generator: it makes the C library give freed memory back at once, which slows every step.
+    return tf.data.Dataset.range(first_step, last_step).map(load).prefetch(2)
 
 
 class _Order:

@@ -22,9 +22,10 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10):
     Returns: {"metrics": see `glimpse.evaluation.average_precision`, "milliseconds_per_image": median over batches of
       network and non-maximum suppression, "policy": see `policy_statistics`}.
     """
-    channels = examples[0].image.shape[-1]
-    detect = tf.function(detector.detect, reduce_retracing=True, input_signature=[
-        tf.TensorSpec([None, None, None, channels], tf.uint8), tf.TensorSpec([None, None, 4], tf.float32),
+    # All shapes but the batch's are known to the graph, for RoI pooling is compiled then.
+    image = examples[0].image
+    detect = tf.function(detector.detect, input_signature=[
+        tf.TensorSpec([None, *image.shape], tf.uint8), tf.TensorSpec([None, *proposals(image).shape], tf.float32),
         tf.TensorSpec([2], tf.int32)])
     detections, truth, deltas, seconds = [], [], [], []
     batches = evaluation_batches(examples, proposals, batch_size)

@@ -38,7 +38,7 @@ def test_tiny_run_without_torchvision_says_what_it_left_out():
 import json, sys
 sys.modules["torchvision"] = None
 from experiments.benchmark import roi_pooling
-result = roi_pooling.run(1, workloads=[((1, 6, 7, 2), 3, 2)], sides=[0.5], memory=False)
+result = roi_pooling.run(1, workloads=[((1, 6, 7, 2), 3, 2)], sides=[], memory=False)
 print(json.dumps(result))
 print(roi_pooling.table(result))
 """
@@ -47,6 +47,5 @@ print(roi_pooling.table(result))
     result = json.loads(result)
     assert "torchvision is not installed" in text
     assert list(result["workloads"][0]["contenders"]) == ["ours", "ours, shapes unknown", "map_fn layer"]
-    assert list(result["box_sides"][0]["ms"]) == ["ours", "ours, shapes unknown"]
-    for name in ("ours", "map_fn layer", "[1, 6, 7, 2] x3 @2", "0.50"):
+    for name in ("ours", "map_fn layer", "[1, 6, 7, 2] x3 @2"):
         assert name in text
