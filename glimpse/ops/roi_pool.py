@@ -1,142 +1,149 @@
-"""RoI max pooling: any box of a feature map onto a fixed grid (Girshick, Fast R-CNN, 2015, section 2.1)."""
-import numpy as np
+"""RoI max pooling: any box of a feature map onto a grid of fixed size."""
 import tensorflow as tf
+
+from glimpse.ops.arguments import check_features_and_boxes, check_pooled_size, check_spatial_scale
+from glimpse.ops.bin_maximum import bin_maximum, window_sides
+
+BINS = ("fast_rcnn", "article")
 
 
 def roi_pool(features, boxes, pooled_size, spatial_scale=1.0, bins="fast_rcnn"):
-    """Pools every box to a fixed grid: [B, N, pooled_height, pooled_width, C]."""
-    features = tf.convert_to_tensor(features)
-    boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
-    pooled_height, pooled_width = (pooled_size, pooled_size) if isinstance(pooled_size, int) else pooled_size
-    edges = {"fast_rcnn": _fast_rcnn_bins, "article": _article_bins}[bins]
-    boxes = tf.debugging.assert_all_finite(boxes, "boxes must be finite")
-    x1, y1, x2, y2 = tf.unstack(boxes * spatial_scale, axis=-1)
-    rows = edges(y1, y2, pooled_height)
-    columns = edges(x1, x2, pooled_width)
-    return _max_over_bins(features, rows, columns)
+    """Pools the part of a feature map that lies in a box, for every box, to a grid of fixed size, by maxima.
+
+    Coordinates. Boxes are continuous pixels with the origin at the top left corner of the image; `spatial_scale` is the size of
+    the map over that of the image, 1/16 for VGG16. The two kinds of bins differ in how they turn a box into map cells:
+
+    `"fast_rcnn"`: both corners are rounded to the nearest cell, half-way cases away from zero, and both belong to the RoI, which
+    is at least one cell. With x1 = 16, x2 = 104 and scale 1/16: 1.0 -> 1 and 6.5 -> 7, so columns 1 to 7, 7 cells. Bin i of P
+    covers floor(i * size / P) up to, not including, ceil((i + 1) * size / P), so that neighbours may share a cell: 7 cells in 2
+    bins are 0-3 and 3-6. Bins are clipped to the map.
+
+    `"article"`: corners are truncated, and the second one is excluded: x1 = 16, x2 = 104 gives columns 1 to 5, 5 cells. Bins are
+    size // P cells each, without overlap, and the last one takes what is left over: 5 cells in 2 bins are 0-1 and 2-4. An RoI
+    smaller than the grid has empty bins. The article's boxes are relative; for a map of height H its int(H * y_min) is here a box
+    with y1 = H * y_min and spatial_scale 1, which is how `glimpse.layers.RoIPooling` calls this function.
+
+    A bin without cells is 0. The gradient of a bin goes to its maximum, on a tie to the first in row-major order; none goes to
+    the boxes, and none comes from a bin without cells. -0.0 and 0.0 tie.
+
+    Sizes are divided and multiplied in float32, as the reference implementations do. This matters in rare cases, and is kept so
+    that the values are theirs to the bit: 57 cells in 7 bins are 57 / 7 * 7 = 57.000004, so the last bin takes in a 58th cell.
+
+    In a `tf.function` whose shapes are known (all but the batch size), the pooling is compiled by XLA, once for each combination
+    of shapes, which is several times faster than the same operations one by one. The scatter of its gradient is not, because on
+    a CPU it is much slower when compiled; for the same reason, do not wrap a training step in `jit_compile=True` on a CPU, though
+    it works and gives the same values.
+
+    Args:
+        features: float32, float16 or bfloat16 [B, H, W, C].
+        boxes: float32 [B, N, 4], (x1, y1, x2, y2). A reversed box (x2 < x1) is one cell for `"fast_rcnn"` and empty for `"article"`.
+        pooled_size: P, or (pooled_height, pooled_width).
+        spatial_scale: map cells per pixel.
+        bins: `"fast_rcnn"` or `"article"`.
+
+    Returns:
+        [B, N, pooled_height, pooled_width, C], of the dtype of `features`.
+
+    Raises:
+        ValueError: for a wrong rank, last dimension or batch size, a pooled size below 1, a spatial scale that is not positive,
+            unknown bins. tf.errors.InvalidArgumentError where the shape is known only at run time, and for boxes that are not
+            finite (XLA drops that check if the caller compiles this function).
+        TypeError: for features of another dtype, boxes in half precision, a pooled size that is not whole.
+
+    Sources: Girshick, "Fast R-CNN", 2015, section 2.1, and the operator `roi_pool` of torchvision, whose values and gradients
+    these are; Sevilla, "Implementing RoI pooling in TensorFlow + Keras", 2019, for `"article"`.
+    """
+    features, boxes = check_features_and_boxes(features, boxes, (tf.float32, tf.float16, tf.bfloat16))
+    pooled_height, pooled_width = check_pooled_size(pooled_size)
+    spatial_scale = check_spatial_scale(spatial_scale)
+    if bins not in BINS:
+        raise ValueError(f"bins must be one of {BINS}, not {bins!r}")
+    bin_edges = _fast_rcnn_bins if bins == "fast_rcnn" else _article_bins
+    x1, y1, x2, y2 = tf.unstack(tf.stop_gradient(boxes) * spatial_scale, axis=-1)
+    return _pool(features, rows=bin_edges(y1, y2, pooled_height), columns=bin_edges(x1, x2, pooled_width))
 
 
 def _fast_rcnn_bins(first, last, count):
+    """First cell and the one after the last, int32 [B, N, count], of every bin between two coordinates in cells."""
     first, last = _round_half_away(first), _round_half_away(last)
     size = tf.maximum(last - first + 1, 1)
-    bin_size = tf.cast(tf.cast(size, tf.float64) / count, tf.float32)
-    steps = tf.range(count + 1, dtype=tf.float32) * bin_size[..., None]
-    start = first[..., None] + tf.cast(tf.floor(steps[..., :-1]), tf.int32)
-    end = first[..., None] + tf.cast(tf.math.ceil(steps[..., 1:]), tf.int32)
-    return start, end
+    # The float32 quotient, by way of float64: graph optimisers turn a division by a constant into a multiplication by its
+    # reciprocal, which in float32 is off by a bit and moves a bin by a cell.
+    bin_size = tf.cast(tf.cast(tf.cast(size, tf.float32), tf.float64) / count, tf.float32)[..., None]
+    start = tf.floor(tf.range(count, dtype=tf.float32) * bin_size)
+    end = tf.math.ceil(tf.range(1, count + 1, dtype=tf.float32) * bin_size)
+    return first[..., None] + tf.cast(start, tf.int32), first[..., None] + tf.cast(end, tf.int32)
 
 
 def _article_bins(first, end, count):
-    first, end = _to_int(first), _to_int(end)
+    first, end = _truncate(first), _truncate(end)
     size = tf.maximum(end - first, 0)
-    step = size // count
-    start = first[..., None] + tf.range(count) * step[..., None]
+    start = first[..., None] + tf.range(count) * (size // count)[..., None]
     return start, tf.concat([start[..., 1:], (first + size)[..., None]], axis=-1)
 
 
 def _round_half_away(x):
+    # Not floor(x + 0.5): that sum, rounded to float32, makes 1 of 0.49999997; and not tf.round: that makes 2 of 2.5.
     whole = _truncate(x)
-    return _to_int(whole + tf.sign(x) * tf.cast(tf.abs(x - whole) >= 0.5, x.dtype))
+    fraction = x - tf.cast(whole, x.dtype)
+    return whole + tf.cast(fraction >= 0.5, tf.int32) - tf.cast(fraction <= -0.5, tf.int32)
 
 
 def _truncate(x):
-    return tf.sign(x) * tf.floor(tf.abs(x))
-
-
-def _to_int(x):
+    # Far beyond every map, and far enough from the ends of int32 that sizes and sums of cells fit too.
     return tf.cast(tf.clip_by_value(x, -(2.0**29), 2.0**29), tf.int32)
 
 
-def _max_over_bins(features, rows, columns):
-    batch, height, width, channels = (
-        static if static is not None else tf.shape(features)[axis] for axis, static in enumerate(features.shape))
-    y, y_stop = (tf.clip_by_value(edge, 0, height)[..., :, None] for edge in rows)
-    x, x_stop = (tf.clip_by_value(edge, 0, width)[..., None, :] for edge in columns)
-    empty = (y_stop <= y) | (x_stop <= x)
-    y_sides = _window_sides(features.shape[1], rows[0].shape[-1])
-    x_sides = _window_sides(features.shape[2], columns[0].shape[-1])
-    y_level, y_side = _fit(y_stop - y, y_sides)
-    x_level, x_side = _fit(x_stop - x, x_sides)
-    y_last, x_last = y_stop - y_side, x_stop - x_side
-    image = tf.reshape(tf.range(batch), [-1, 1, 1, 1]) * height
-    y_most = _most_windows(y_stop - y, y_side, empty)
-    x_most = _most_windows(x_stop - x, x_side, empty)
-
-    def range_maximum(flat):
-        zero = tf.zeros([1, channels], flat.dtype)
-        table = _window_maxima(flat, width, y_sides, x_sides)
-        sizes = tf.stack([1] + [tf.shape(maxima)[0] for maxima in table])
-        table = tf.concat([zero, *table], axis=0)
-        origin = tf.gather(tf.cumsum(sizes, exclusive=True)[1:], y_level * len(x_sides) + x_level)
-
-        def windows(i, j):
-            row = image + tf.minimum(y + i * y_side, y_last)
-            column = tf.minimum(x + j * x_side, x_last)
-            return tf.gather(table, tf.where(empty, 0, origin + row * width + column))
-
-        found = tf.maximum(tf.maximum(windows(0, 0), windows(0, 1)), tf.maximum(windows(1, 0), windows(1, 1)))
-        _, found = tf.while_loop(
-            lambda k, _: (k < y_most * x_most) & ((y_most > 2) | (x_most > 2)),
-            lambda k, found: (k + 1, tf.maximum(found, windows(k // x_most, k % x_most))),
-            (tf.constant(0), found))
-        return found
+def _pool(features, rows, columns):
+    """Maxima over bins, with the gradient to the first maximum of each; bins may reach beyond the map."""
+    batch, height, width, _ = shape = tf.unstack(tf.shape(features))
+    first_row = tf.range(batch)[:, None, None] * height
+    bins = dict(
+        map_width=width if features.shape[2] is None else features.shape[2],
+        rows=tuple(first_row + tf.clip_by_value(edge, 0, height) for edge in rows),
+        columns=tuple(tf.clip_by_value(edge, 0, width) for edge in columns),
+        row_sides=window_sides(features.shape[1], rows[0].shape[-1]),
+        column_sides=window_sides(features.shape[2], columns[0].shape[-1]))
+    shapes_known = features.shape[1:].is_fully_defined() and rows[0].shape[1:].is_fully_defined()
+    compiled = shapes_known and not tf.executing_eagerly()
+    maximum, argmax = (_compiled_maximum, _compiled_argmax) if compiled else (_maximum, _argmax)
 
     @tf.custom_gradient
     def pool(features):
-        pooled = range_maximum(tf.reshape(features, [-1, channels]))
-
         def gradient(upstream):
-            cells = batch * height * width
-            values = tf.cast(tf.reshape(features, [-1, channels]), tf.float32)
-            bits = tf.bitcast(values, tf.int32)
-            bits = tf.where(values == 0, 0, tf.where(bits < 0, bits ^ 0x7FFFFFFF, bits))
-            position = tf.range(cells, dtype=tf.int32)[:, None]
-            keys = tf.cast(bits, tf.int64) * 2**32 + tf.cast(cells - 1 - position, tf.int64)
-            best = range_maximum(keys)
-            position = cells - 1 - tf.cast(best & 0xFFFFFFFF, tf.int32)
-            position = tf.where(empty[..., None], cells, position)
-            element = position * channels + tf.range(channels)
-            total = tf.math.unsorted_segment_sum(
-                tf.cast(upstream, tf.float32), element, (cells + 1) * channels)
-            return tf.cast(tf.reshape(total[:cells * channels], tf.shape(features)), features.dtype)
+            size = tf.size(features)
+            # With more segments than values, the kernel goes through the values once, on one thread, where it would otherwise go
+            # through all of them once for each of its blocks of segments. Summed in float32: halves would lose most of a long sum.
+            segments = tf.maximum(size, tf.size(upstream)) + 1
+            sums = tf.math.unsorted_segment_sum(tf.cast(upstream, tf.float32), argmax(features, **bins), segments)
+            return tf.cast(tf.reshape(sums[:size][::-1], shape), features.dtype)
 
-        return pooled, gradient
+        return maximum(features, **bins), gradient
 
     return pool(features)
 
 
-def _window_sides(cells, count):
-    if cells is None:
-        return (1, 3, 7)
-    longest, sides = -(-(cells + 1) // count) + 1, [1]
-    while 2 * sides[-1] < min(longest, cells):
-        sides.append(2 * sides[-1] + 1)
-    return tuple(sides)
+def _maximum(features, **bins):
+    return bin_maximum(_cells(features), 0, **bins)
 
 
-def _fit(length, sides):
-    level = sum((tf.cast(length >= side, tf.int32) for side in sides[1:]), tf.zeros_like(length))
-    return level, tf.gather(tf.constant(sides), level)
+def _argmax(features, **bins):
+    """The element of `features` that is the maximum of each bin, int32, counted backwards from the last; size where empty."""
+    # One int64 holds the value above and the element below, so that the maximum finds both, and of equal values the element that
+    # comes first, which counted backwards is the larger. As integers, the bits of negative floats run the wrong way.
+    bits = tf.bitcast(tf.cast(features, tf.float32), tf.int32)
+    bits = tf.where(bits < 0, -(2**31) - bits, bits)
+    size = tf.size(features)
+    element = tf.reshape(tf.range(size - 1, -1, -1), tf.shape(features))
+    keys = tf.cast(bits, tf.int64) * 2**32 + tf.cast(element, tf.int64)
+    return tf.cast(bin_maximum(_cells(keys), size, **bins), tf.int32)
 
 
-def _most_windows(length, side, empty):
-    return tf.reduce_max(tf.concat([[0], tf.reshape(-(-length // side), [-1])], 0))
+def _cells(features):
+    return tf.reshape(features, [-1, features.shape[3] or tf.shape(features)[3]])
 
 
-def _window_maxima(flat, width, y_sides, x_sides):
-    table = []
-    tall = flat
-    for y_side, y_next in zip(y_sides, (*y_sides[1:], None)):
-        wide = tall
-        for x_side, x_next in zip(x_sides, (*x_sides[1:], None)):
-            table.append(wide)
-            if x_next:
-                wide = _grow(wide, x_side, 1)
-        if y_next:
-            tall = _grow(tall, y_side, width)
-    return table
-
-
-def _grow(maxima, side, step):
-    return tf.maximum(tf.maximum(maxima[:-(side + 1) * step], maxima[(side + 1) * step:]),
-                      maxima[side * step:-step])
+# Compiled, the rows of the table are compared as they are read, and never written out four times. Kept at module level so that
+# every call with the same shapes, such as each glimpse of a network, shares one compilation.
+_compiled_maximum = tf.function(_maximum, jit_compile=True, autograph=False)
+_compiled_argmax = tf.function(_argmax, jit_compile=True, autograph=False)
