@@ -6,7 +6,6 @@ Into the directory of the study go `report.md` and its pictures; the table is pr
 import argparse
 import io
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from experiments.launch import exit_on_error
 from glimpse.errors import GlimpseError
 from glimpse.evaluation.average_precision import IOU_THRESHOLDS
 from glimpse.evaluation.studies import axes_of, read_study, summarise
+from glimpse.files import write_whole
 from glimpse.visualization.studies import plot_difference_over_iou, plot_map_over_glimpses, plot_map_over_iou
 
 # What the tables show, the first of them also in the picture over the number of glimpses.
@@ -87,7 +87,7 @@ def write_report(study_directory, split="test"):
         _machine_and_versions(runs),
     ]
     path = directory / "report.md"
-    _write_whole(path, ("\n\n".join(text) + "\n").encode())
+    write_whole(path, "\n\n".join(text) + "\n")
     return path
 
 
@@ -180,7 +180,7 @@ def _write_pictures(directory, runs, tables, split):
     for file_name, figure in pictures.items():
         png = io.BytesIO()
         figure.savefig(png, format="png", dpi=150)
-        _write_whole(directory / file_name, png.getvalue())
+        write_whole(directory / file_name, png.getvalue())
     return ["## Pictures", *(f"![{captions[name]}]({name})\n\n{captions[name]}." for name in pictures)]
 
 
@@ -262,13 +262,6 @@ def _markdown(table):
     """A DataFrame as a Markdown table without its index."""
     rows = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
-def _write_whole(path, content):
-    """Writes bytes under a temporary name and renames it, so that no reader sees half a file."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
 
 
 if __name__ == "__main__":

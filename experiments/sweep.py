@@ -18,6 +18,7 @@ from experiments.launch import exit_on_error, parser
 from experiments.report import summary_text, write_report
 from glimpse import config
 from glimpse.errors import GlimpseError, whole_number
+from glimpse.files import write_json
 from glimpse.training import run
 
 
@@ -77,7 +78,7 @@ def main(arguments=None):
             print(f"{'waiting ' if name in waiting else 'finished'} {name}: {experiment} {' '.join(bindings)}")
         return
     workdir.mkdir(parents=True, exist_ok=True)
-    run.write_json(workdir / "study.json", {"study": str(flags.gin_file), "runs": list(runs)})
+    write_json(workdir / "study.json", {"study": str(flags.gin_file), "runs": list(runs)})
     failed = launch(workdir, waiting, steps, jobs)
     if len(failed) < len(runs):
         report = write_report(workdir)

@@ -6,6 +6,7 @@ import gin
 
 from experiments.launch import exit_on_error, parser
 from glimpse import config
+from glimpse.files import write_json, write_whole
 from glimpse.training import run
 from glimpse.training.experiment import Experiment
 
@@ -33,8 +34,8 @@ def train(experiment, workdir):
     start = time.perf_counter()
     evaluated = {split: experiment.evaluate(split) for split in experiment.evaluation_splits}
     seconds["evaluate"] = time.perf_counter() - start
-    run.write_text(workdir / run.OPERATIVE_CONFIG, gin.operative_config_str())
-    run.write_json(workdir / run.RESULTS, {
+    write_whole(workdir / run.OPERATIVE_CONFIG, gin.operative_config_str())
+    write_json(workdir / run.RESULTS, {
         "configuration": config.macros(),
         **{part: {split: result[part] for split, result in evaluated.items()}
            for part in ("metrics", "policy")},

@@ -7,11 +7,11 @@ from glimpse.errors import GlimpseError, whole_number
 
 
 @gin.register
-def small_cnn(filters=(16, 32, 64, 64), strides=(1, 2, 2, 1), kernel_size=3):
+def small_cnn(filters=(16, 32, 64), strides=(1, 2, 2), kernel_size=3):
     """A plain CNN for small pictures, trained from nothing: uint8 [B, H, W, C] -> float32 [B, H / s, W / s, filters[-1]].
 
-    The stride s is the product of `strides`. With the defaults, a cell of the map sees 17 x 17 pixels around it,
-    about the size of a small digit: what lies further beyond a RoI is for glimpses to find out.
+    The stride s is the product of `strides`. With the defaults, a cell of the map sees 9 x 9 pixels, so that what lies
+    beyond a RoI is for further glimpses to find out. A backbone that sees further tells the first glimpse more of it.
 
     Raises: GlimpseError if `filters` and `strides` differ in length or hold anything but whole numbers.
     """

@@ -12,7 +12,7 @@ def tiny():
         "DigitScenes.sizes = {'train': 8, 'validation': 2, 'test': 4}",
         "WindowGrid.sizes = (20, 30)",
         "RoISampling.rois_per_image = 8",
-        "small_cnn.filters = (4, 4, 4, 4)",
+        "small_cnn.filters = (4, 4, 4)",
         "GlimpseDetector.units = (16, 16)",
         "POOLED_SIZE = 3",
         "Trainer.episodes = 2",

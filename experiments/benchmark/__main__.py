@@ -1,10 +1,10 @@
 """Runs a benchmark and prints its table:  python -m experiments.benchmark roi_pooling [--runs N] [--json FILE]"""
 import argparse
 import importlib
-import json
-import os
 import pathlib
 import sys
+
+from glimpse.files import write_json
 
 BENCHMARKS = ("roi_pooling",)
 
@@ -21,9 +21,7 @@ def main(arguments=None):
     result = benchmark.run(options.runs)
     print(benchmark.table(result))
     if options.json:
-        unfinished = options.json.with_name(options.json.name + ".tmp")
-        unfinished.write_text(json.dumps(result, indent=2) + "\n")
-        os.replace(unfinished, options.json)
+        write_json(options.json, result)
 
 
 def _positive(text):

@@ -1,4 +1,4 @@
-"""A run is a directory: what it was told, what it logged, its checkpoints, what came out. Files come whole or not at all."""
+"""A run is a directory: what it was told, what it logged, its checkpoints, what came out."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from glimpse.errors import GlimpseError
+from glimpse.files import write_whole
 
 CONFIG, OPERATIVE_CONFIG = "config.gin", "operative_config.gin"
 METRICS, RESULTS, CHECKPOINTS = "metrics.jsonl", "results.json", "checkpoints"
@@ -36,19 +37,8 @@ def prepare(workdir, config, overwrite=False):
             raise GlimpseError(f"--workdir={workdir} holds a finished run; "
                                "name another directory, or give --overwrite to replace it")
     workdir.mkdir(parents=True, exist_ok=True)
-    write_text(workdir / CONFIG, config)
+    write_whole(workdir / CONFIG, config)
     return workdir
-
-
-def write_text(path, text):
-    """Writes a file under a temporary name, then renames it: a reader sees all of it or none."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-
-
-def write_json(path, value):
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def read_metrics(workdir):
@@ -94,7 +84,7 @@ class Recorder(keras.callbacks.Callback):
         self.workdir, self.manager = workdir, manager
         self.first_step, self.last_step, self.log_every, self.save_every = first_step, last_step, log_every, save_every
         kept = [line for line in read_metrics(workdir) if line["step"] <= first_step]
-        write_text(workdir / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
+        write_whole(workdir / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
 
     def on_train_batch_begin(self, batch, logs=None):
         self.step = self.first_step + batch + 1

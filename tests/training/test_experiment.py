@@ -64,7 +64,7 @@ def test_training_moves_every_weight_and_the_slow_optimiser_moves_the_policy(tmp
 def test_the_detector_learns(tmp_path, tiny):
     """Not merely runs: on scenes seen again and again, the loss falls to a fraction."""
     bindings = [*tiny, "TRAIN_STEPS = 120", "Experiment.log_every = 20", "Experiment.save_every = 120",
-                "small_cnn.filters = (8, 16, 32, 32)", "GlimpseDetector.units = (64, 64)", "RoISampling.rois_per_image = 16"]
+                "small_cnn.filters = (8, 16, 32)", "GlimpseDetector.units = (64, 64)", "RoISampling.rois_per_image = 16"]
     _, log, _ = trained(tmp_path / "x", bindings)
     assert log[-1]["loss"] < 0.6 * log[0]["loss"]
     assert log[-1]["reward"] > 1.3 * log[0]["reward"]

@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from glimpse.errors import GlimpseError
@@ -48,15 +46,6 @@ def test_a_file_is_no_workdir(tmp_path):
     (tmp_path / "x").write_text("")
     with pytest.raises(GlimpseError, match="is a file; name a directory"):
         run.prepare(tmp_path / "x", CONFIGURATION)
-
-
-def test_json_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / run.RESULTS
-    run.write_json(path, {"a": 1.5})
-    with pytest.raises(ValueError):
-        run.write_json(path, {"a": float("nan")})
-    assert json.loads(path.read_text()) == {"a": 1.5}
-    assert [p.name for p in tmp_path.iterdir()] == [run.RESULTS]
 
 
 def test_a_log_line_cut_short_is_left_out(tmp_path):

@@ -1,0 +1,21 @@
+"""Files are written whole or not at all."""
+
+import json
+import os
+import pathlib
+
+
+def write_whole(path, content):
+    """Writes text or bytes under a temporary name, then renames it: a reader sees all of a file or none of it."""
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """Writes `value` as JSON, whole; ValueError for a number that is not finite, which JSON does not have."""
+    write_whole(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
