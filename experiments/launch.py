@@ -25,4 +25,7 @@ def exit_on_error(main):
         except GlimpseError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            sys.exit(130)
     return wrapped

@@ -79,6 +79,7 @@ def write_report(study_directory, split="test"):
         _markdown(_results(tables)),
         *_differences_section(tables),
         *_write_pictures(directory, runs, tables, split),
+        *_policy_section(runs, split),
         "## How to read it",
         HOW_TO_READ.strip(),
         "## Proposal recall",
@@ -156,6 +157,27 @@ def _differences_section(tables):
     shown = shown[main_table["pairs"] > 0]
     notes = [f"* without a run with one glimpse to compare with: `{name}`" for name in _unpaired(main_table)]
     return ["### Difference to one glimpse, paired by seed", _markdown(shown), *(["\n".join(notes)] if notes else [])]
+
+
+def _policy_section(runs, split):
+    """Where each glimpse after the first looks, relative to the proposal: mean of the deltas, and spread over proposals."""
+    prefix = f"policy/{split}/"
+    columns = [column.removeprefix(prefix).split("/") for column in runs if column.startswith(prefix)]
+    glimpses = sorted({glimpse for glimpse, _, _ in columns})
+    if not glimpses:
+        return []
+    deltas = list(dict.fromkeys(delta for _, _, delta in columns))
+    axes, rows = _cell_axes(runs), []
+    for key, cell in runs.groupby(axes, dropna=False, sort=False) if axes else [((), runs)]:
+        means = cell[[column for column in runs if column.startswith(prefix)]].astype(float).mean()
+        for glimpse in glimpses:
+            values = [[means[f"{prefix}{glimpse}/{statistic}/{delta}"] for statistic in ("mean", "spread")] for delta in deltas]
+            if not np.isnan(values).any():
+                rows.append([*map(_axis_value, key), glimpse, *(f"{mean:+.2f} ({spread:.2f})" for mean, spread in values)])
+    text = "Where the glimpses look, as deltas from the proposal (a shift in widths and heights of the proposal, the logarithm\n"
+    text += "of the ratio of sizes): mean, and in brackets the spread over the proposals that overlap an object, means over seeds.\n"
+    text += "A spread near 0 says that the policy looks at the same place whatever it sees."
+    return ["## What the policy does", text, _markdown(pd.DataFrame(rows, columns=[*axes, "glimpse", *deltas]))]
 
 
 def _write_pictures(directory, runs, tables, split):

@@ -113,7 +113,7 @@ def launch(workdir, waiting, steps, jobs):
     threads = str(max(1, run.cores() // jobs))
     environment = os.environ | {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
     queue, running, failed, ended = list(waiting), {}, [], 0
-    with tqdm(total=sum(steps.values()), unit="step", smoothing=0.05) as bar:
+    with tqdm(total=sum(steps.values()), unit="step", smoothing=0.05, mininterval=1 if sys.stderr.isatty() else 15) as bar:
         try:
             while queue or running:
                 while queue and len(running) < jobs:
@@ -129,9 +129,8 @@ def launch(workdir, waiting, steps, jobs):
                         bar.write(_outcome(workdir, name, process.returncode))
                         if process.returncode:
                             failed.append(name)
-                bar.n = ended + sum(_last_step(workdir / name) for name in running)
-                bar.set_postfix_str(f"{len(queue)} waiting", refresh=False)
-                bar.refresh()
+                bar.set_postfix_str(f"{len(running)} runs at work, {len(queue)} waiting", refresh=False)
+                bar.update(ended + sum(_last_step(workdir / name) for name in running) - bar.n)
         finally:
             for process in running.values():
                 process.terminate()

@@ -28,7 +28,7 @@ def read_study(directory):
         DataFrame with a row a run, indexed by the name "run" of its directory. Columns: the axes (an axis of
         which all values are numbers is numeric; an axis a run does not have is missing there; a study
         without the axis SEED gets it from the configuration), the metrics as "SPLIT/KEY", such as
-        "test/voc10_map@0.50:0.95", "proposal_recall/KEY", "seconds/KEY", "versions/KEY", "machine/KEY",
+        "test/voc10_map@0.50:0.95", "policy/SPLIT/GLIMPSE/STATISTIC/DELTA", "proposal_recall/KEY", "seconds/KEY", "versions/KEY", "machine/KEY",
         "parameters" and "milliseconds_per_image".
 
     Raises:
@@ -162,6 +162,9 @@ def _read_run(path):
         row |= {f"{split}/{key}": value for key, value in metrics.items()}
     for group in ("proposal_recall", "seconds", "versions", "machine"):
         row |= {f"{group}/{key}": value for key, value in results.get(group, {}).items()}
+    for split, glimpses in results.get("policy", {}).items():
+        row |= {f"policy/{split}/{glimpse}/{statistic}/{delta}": value for glimpse, statistics in glimpses.items()
+                for statistic, deltas in statistics.items() for delta, value in deltas.items()}
     return row | {key: results.get(key) for key in ("parameters", "milliseconds_per_image")}
 
 

@@ -23,6 +23,8 @@ def write_run(study, name, level):
         "versions": {"python": "3.12.1"},
         "machine": {"processor": "a processor", "accelerators": []},
     }
+    if "POLICY" in name:
+        results["policy"] = {"test": {"glimpse 2": {"mean": {"dx": 0.1}, "spread": {"dx": level / 10}}}}
     (study / name).mkdir(parents=True)
     (study / name / "results.json").write_text(json.dumps(results))
 
@@ -54,6 +56,7 @@ def test_the_report_and_its_pictures(study):
     assert "| 3 | fixed | 3 | +11.0 [+10.0, +12.0] |" in text
     assert "| 3 | learned | 1 | +5.0 [-] |" in text
     assert "`NUM_GLIMPSES=3,POLICY=learned,SEED=9`" in text  # has no pair
+    assert "| 3 | fixed | glimpse 2 | +0.10 (0.07) |\n| 3 | learned | glimpse 2 | +0.10 (0.07) |\n" in text
     assert "| test@0.5 | 98.7 | 98.7 | 98.7 |" in text and "validation@0.5" not in text
     assert "* python: 3.12.1" in text and "* processor: a processor\n* accelerators: none" in text
 
