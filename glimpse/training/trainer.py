@@ -94,6 +94,8 @@ class Trainer(keras.Model):
                 objective = losses["loss"] + self.policy_weight * losses["policy_loss"]
             else:
                 objective = losses["loss"]
+            # Under a distribution strategy the replicas' gradients are summed, each over its part of the batch.
+            objective /= tf.distribute.get_strategy().num_replicas_in_sync
 
         variables = self._detector_variables(), self._policy_variables() if self.policy_optimizer else []
         gradients = tape.gradient(objective, variables)
