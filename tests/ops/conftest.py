@@ -32,7 +32,8 @@ def slow_roi_pool():
         shape = (batch, boxes.shape[1], *pooled_size, channels)
         pooled, where = np.zeros(shape, features.dtype), np.full(shape, None)
         for b, n in np.ndindex(shape[:2]):
-            x1, y1, x2, y2 = np.float32(boxes[b, n]) * np.float32(scale)
+            # Clipped far beyond every map, where float32 has long ceased to tell cells apart, and int32 ends.
+            x1, y1, x2, y2 = np.clip(np.float32(boxes[b, n]) * np.float32(scale), -(2.0**29), 2.0**29)
             for i, (top, bottom) in enumerate(_bins(y1, y2, pooled_size[0], bins)):
                 for j, (left, right) in enumerate(_bins(x1, x2, pooled_size[1], bins)):
                     for c in range(channels):

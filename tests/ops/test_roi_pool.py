@@ -115,7 +115,7 @@ def test_bins_of_the_article_do_not_overlap_and_the_last_takes_the_rest():
 @pytest.mark.parametrize("bins", ["fast_rcnn", "article"])
 def test_values_and_gradients_are_those_of_the_loops(slow_roi_pool, bins, case):
     features, boxes, pooled_size, scale, random = case
-    pooled, where = slow_roi_pool(features, np.clip(boxes, -1e8, 1e8), pooled_size, scale, bins)
+    pooled, where = slow_roi_pool(features, boxes, pooled_size, scale, bins)
     upstream = random.standard_normal(pooled.shape).astype("float32")
     found, gradient = pooled_and_gradient(
         lambda features, boxes: roi_pool(features, boxes, pooled_size, scale, bins), features, boxes, upstream)
