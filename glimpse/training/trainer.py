@@ -48,7 +48,7 @@ class Trainer(keras.Model):
         self.policy_weight = real_number("Trainer.policy_weight", policy_weight, minimum=0)
         self.weight_decay = real_number("Trainer.weight_decay", weight_decay, minimum=0)
         self.policy_optimizer = policy_optimizer if self.learns_policy else None
-        names = ["loss", "class_loss", "box_loss", "gradient_norm"]
+        names = ["class_loss", "box_loss", "decay_loss", "gradient_norm"]
         names += ["policy_loss", "reward"] if self.learns_policy else []
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
         self.compile(optimizer=optimizer, jit_compile=False)
@@ -87,13 +87,12 @@ class Trainer(keras.Model):
             logits, deltas = self.detector.heads(rollout.fused[:, :, -1])
             class_loss, box_loss = detection_loss(
                 logits, deltas, proposals, classes, targets, share[None, :], self.detector.box_scale)
-            losses = {"class_loss": class_loss, "box_loss": box_loss, "loss": class_loss + box_loss + self._decay()}
+            losses = {"class_loss": class_loss, "box_loss": box_loss, "decay_loss": self._decay()}
+            objective = class_loss + box_loss + losses["decay_loss"]
             if self.learns_policy:
                 reward = terminal_reward(logits, deltas, proposals, classes, targets)
                 losses |= self._policy_loss(rollout, reward, classes[:, :slots] > 0)
-                objective = losses["loss"] + self.policy_weight * losses["policy_loss"]
-            else:
-                objective = losses["loss"]
+                objective += self.policy_weight * losses["policy_loss"]
             # Under a distribution strategy the replicas' gradients are summed, each over its part of the batch.
             objective /= tf.distribute.get_strategy().num_replicas_in_sync
 
@@ -105,7 +104,9 @@ class Trainer(keras.Model):
         losses["gradient_norm"] = tf.linalg.global_norm(gradients[0] + gradients[1])
         for name, mean in self.means.items():
             mean.update_state(losses[name])
-        return {name: mean.result() for name, mean in self.means.items()}
+        results = {name: mean.result() for name, mean in self.means.items()}
+        # Added up here: TensorFlow may compute the sum above in another order each time it builds the graph.
+        return results | {"loss": results["class_loss"] + results["box_loss"] + results["decay_loss"]}
 
     def _policy_loss(self, rollout, reward, foreground):
         """REINFORCE over the foreground slots: `reward` [B, M], `foreground` bool [B, F]."""
