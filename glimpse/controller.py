@@ -32,7 +32,7 @@ class RecurrentLayer(keras.layers.Layer):
             name="input_weights", shape=(inputs_shape[-1], self.units), initializer="he_normal")  # W
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")  # b
         if self.recurrent:
-            # Half an orthogonal matrix: with a whole one, activations that are never negative grow at every step.
+            # Half an orthogonal matrix [ours], so that the last step weighs less than what is seen now.
             self.recurrent_weights = self.add_weight(
                 name="recurrent_weights", shape=(self.units, self.units),
                 initializer=keras.initializers.Orthogonal(gain=0.5))  # U
