@@ -67,12 +67,12 @@ class Controller(keras.layers.Layer):
     def call(self, pooled, state=None, seed=None):
         """One step.
 
-        Args: pooled float [M, pooled_height, pooled_width, C]; state, a pair ([M, D6], [M, D7]) from the step before,
+        Args: pooled float [M, I], glimpses as vectors; state, a pair ([M, D6], [M, D7]) from the step before,
           None at the first; seed int32 [2] for dropout, None for none.
         Returns: (output [M, D7], state).
         """
         last6, last7 = state or (None, None)
-        hidden6 = self.fc6(tf.reshape(pooled, [-1, pooled.shape[1] * pooled.shape[2] * pooled.shape[3]]), last6)
+        hidden6 = self.fc6(pooled, last6)
         hidden7 = self.fc7(self._drop(hidden6, seed, 6), last7)
         return self._drop(hidden7, seed, 7), (hidden6, hidden7)
 

@@ -13,9 +13,14 @@ import tensorflow as tf
 from glimpse import boxes
 from glimpse.controller import Controller
 from glimpse.errors import GlimpseError, one_of, pair, real_number, whole_number
-from glimpse.ops import roi_pool
+from glimpse.ops import roi_align, roi_pool
 
-FUSIONS = {"max": tf.maximum, "mean": tf.add, "last": lambda fused, output: output}
+POOLINGS = ("max", "align")
+FUSIONS = {  # the vector fused so far, what the next glimpse gave, how many glimpses that makes
+    "max": lambda fused, output, count: tf.maximum(fused, output),
+    "mean": lambda fused, output, count: fused + (output - fused) / count,
+    "last": lambda fused, output, count: output,
+}
 
 
 class Rollout(NamedTuple):
@@ -23,7 +28,7 @@ class Rollout(NamedTuple):
 
     glimpses: tf.Tensor  # [B, M, T, 4], xyxy pixels; the first is the proposal
     deltas: tf.Tensor  # [B, M, T-1, 4], as drawn, before the glimpse was cut to the image
-    means: tf.Tensor  # [B, M, T-1, 4], of the policy
+    seen: tf.Tensor  # [B, M, T-1, D], fc7 before each of these deltas: what the policy decided on
     fused: tf.Tensor  # [B, M, T, D], the fused vector after each glimpse; the heads read the last
 
 
@@ -46,6 +51,8 @@ class GlimpseDetector(keras.Model):
       backbone: model, images -> feature map.
       policy: one of `glimpse.policies`; not used at T = 1, where it may be None.
       pooled_size: grid of a pooled glimpse, a whole number or (height, width).
+      pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box.
+      delta_input: fc6 also takes the delta of the glimpse that it looks at, 0 for the proposal [ours].
       stride: pixels of the image to a cell of the feature map.
       units: widths of fc6 and fc7.
       recurrence, dropout: of the controller, see there.
@@ -58,12 +65,14 @@ class GlimpseDetector(keras.Model):
 
     def __init__(self, num_classes, num_glimpses=gin.REQUIRED, backbone=gin.REQUIRED, policy=None,
                  pooled_size=gin.REQUIRED, stride=gin.REQUIRED, units=(256, 256), recurrence="relu", dropout=0.0,
-                 fusion="max", policy_gradient="head", box_scale=(0.1, 0.1, 0.2, 0.2)):
+                 pooling="max", delta_input=False, fusion="max", policy_gradient="head", box_scale=(0.1, 0.1, 0.2, 0.2)):
         super().__init__(name="detector")
         self.num_classes = whole_number("num_classes", num_classes)
         self.num_glimpses = whole_number("num_glimpses", num_glimpses)
         self.pooled_size = pair("pooled_size", pooled_size)
         self.stride = whole_number("stride", stride)
+        self.pooling = one_of("pooling", pooling, POOLINGS)
+        self.delta_input = delta_input and self.num_glimpses > 1
         self.fusion = one_of("fusion", fusion, FUSIONS)
         self.policy_gradient = one_of("policy_gradient", policy_gradient, ("head", "controller"))
         self.box_scale = [real_number("box_scale", scale, minimum=1e-6) for scale in box_scale]
@@ -85,7 +94,8 @@ class GlimpseDetector(keras.Model):
         for head in (self.class_head, self.box_head):
             head.build((None, self.controller.fc7.units))
 
-    def call(self, images, proposals, seed, explore=False, dropout=False, episodes=None):
+    def call(self, images, proposals, seed, explore=False, dropout=False, episodes=None, forced=None,
+             pathwise=False):
         """Looks T times at each proposal.
 
         Args:
@@ -96,41 +106,50 @@ class GlimpseDetector(keras.Model):
           dropout: apply it.
           episodes: int32 [M], which proposal (0..N-1) each episode looks at; None for one episode a proposal.
             The first glimpse is the proposal for every episode, so it is pooled and encoded once a proposal.
+          forced: float32 [T-1, M, 4], deltas to look at whatever the policy says; NaN where it decides.
+          pathwise: let gradients reach the policy through the glimpses' boxes, with the pooling "align".
         Returns: a Rollout.
         """
         feature_map = self.backbone(images)
         drop_seed = tf.random.fold_in(seed, 0) if dropout else None
-        output, state = self._look(feature_map, proposals, None, drop_seed)
+        output, state = self.controller(self.pool(feature_map, proposals, tf.zeros_like(proposals)), seed=drop_seed)
         if episodes is not None:
             width = tf.shape(proposals)[1]
             rows = (tf.range(tf.shape(proposals)[0])[:, None] * width + episodes[None, :])
             output, *state = (tf.gather(part, tf.reshape(rows, [-1])) for part in (output, *state))
             proposals = tf.gather(proposals, episodes, axis=1)
 
-        glimpses, deltas, means, fused = [proposals], [], [], [output]
+        glimpses, deltas, seen, fused = [proposals], [], [], [output]
         for step in range(self.num_glimpses - 1):
-            seen = output if self.policy_gradient == "controller" else tf.stop_gradient(output)
-            delta, mean = self.policy(
-                seen, step=step, seed=tf.random.fold_in(seed, 2 * step + 1), explore=explore)
-            deltas.append(tf.reshape(delta, tf.shape(proposals)))
-            means.append(tf.reshape(mean, tf.shape(proposals)))
-            glimpses.append(boxes.clip(boxes.decode(deltas[-1], proposals), tf.shape(images)[1], tf.shape(images)[2]))
+            seen.append(output if self.policy_gradient == "controller" else tf.stop_gradient(output))
+            delta = self.policy(seen[-1], step=step, seed=tf.random.fold_in(seed, 2 * step + 1), explore=explore)
+            delta = tf.reshape(delta if pathwise else tf.stop_gradient(delta), tf.shape(proposals))
+            if forced is not None:
+                delta = tf.where(tf.math.is_nan(forced[step]), delta, forced[step])
+            deltas.append(delta)
+            glimpses.append(boxes.clip(boxes.decode(delta, proposals), tf.shape(images)[1], tf.shape(images)[2]))
             drop_seed = tf.random.fold_in(seed, 2 * step + 2) if dropout else None
-            output, state = self._look(feature_map, glimpses[-1], state, drop_seed)
-            fused.append(FUSIONS[self.fusion](fused[-1], output))
-        if self.fusion == "mean":
-            fused = [total / (count + 1) for count, total in enumerate(fused)]
+            output, state = self.controller(self.pool(feature_map, glimpses[-1], delta), state, drop_seed)
+            fused.append(FUSIONS[self.fusion](fused[-1], output, step + 2))
 
-        per_episode = tf.concat([tf.shape(proposals)[:2], [self.num_glimpses, self.controller.fc7.units]], axis=0)
-        none = tf.zeros(tf.concat([tf.shape(proposals)[:2], [0, 4]], axis=0))
-        return Rollout(tf.stack(glimpses, axis=2), tf.stack(deltas, axis=2) if deltas else none,
-                       tf.stack(means, axis=2) if means else none, tf.reshape(tf.stack(fused, axis=1), per_episode))
+        def per_episode(steps, width):  # list of [B * M, width] or [B, M, width] -> [B, M, len, width]
+            shape = tf.concat([tf.shape(proposals)[:2], [len(steps), width]], axis=0)
+            return tf.reshape(tf.stack(steps, axis=-2), shape) if steps else tf.zeros(shape)
 
-    def _look(self, feature_map, glimpses, state, drop_seed):
-        """One step: pools glimpses [B, M, 4] and takes them through the controller: ([B * M, D], state)."""
-        pooled = roi_pool(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride)
-        pooled = tf.reshape(pooled, [-1, *self.pooled_size, feature_map.shape[-1]])
-        return self.controller(pooled, state, seed=drop_seed)
+        units = self.controller.fc7.units
+        return Rollout(tf.stack(glimpses, axis=2), per_episode(deltas, 4), per_episode(seen, units),
+                       per_episode(fused, units))
+
+    def pool(self, feature_map, glimpses, deltas):
+        """What the controller takes: glimpses and their deltas, both [B, M, 4], pooled as vectors [B * M, I]."""
+        if self.pooling == "max":
+            pooled = roi_pool(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride)
+        else:
+            pooled = roi_align(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride, box_gradient=True)
+        pooled = tf.reshape(pooled, [-1, self.pooled_size[0] * self.pooled_size[1] * feature_map.shape[-1]])
+        if self.delta_input:
+            pooled = tf.concat([pooled, tf.cast(tf.reshape(deltas, [-1, 4]), pooled.dtype)], axis=-1)
+        return pooled
 
     def heads(self, fused):
         """fused [..., D] -> class logits float32 [..., K + 1] (0 is background), box deltas [..., K, 4] from the proposal."""
@@ -147,12 +166,15 @@ class GlimpseDetector(keras.Model):
         Returns: (Detections, Rollout).
         """
         rollout = self(images, proposals, seed)
-        logits, deltas = self.heads(rollout.fused[:, :, -1])
+        return self.detections(images, proposals, rollout.fused[:, :, -1], score_threshold, nms_iou, most_detections), rollout
+
+    def detections(self, images, proposals, fused, score_threshold=0.01, nms_iou=0.3, most_detections=100):
+        """What the heads make of the fused vectors [B, N, D] of the proposals [B, N, 4], as in `detect`: Detections."""
+        logits, deltas = self.heads(fused)
         placed = boxes.decode(deltas, proposals[:, :, None])
         placed = boxes.clip(placed, tf.shape(images)[1], tf.shape(images)[2])
         # The op asks for yxyx; overlaps, and so its answer, are the same with the axes exchanged.
         kept = tf.image.combined_non_max_suppression(
             placed, tf.nn.softmax(logits)[..., 1:], most_detections, most_detections,
             iou_threshold=nms_iou, score_threshold=score_threshold, clip_boxes=False)
-        return Detections(kept.nmsed_boxes, kept.nmsed_scores, tf.cast(kept.nmsed_classes, tf.int32),
-                          kept.valid_detections), rollout
+        return Detections(kept.nmsed_boxes, kept.nmsed_scores, tf.cast(kept.nmsed_classes, tf.int32), kept.valid_detections)

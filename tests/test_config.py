@@ -30,7 +30,7 @@ def test_bindings_override_the_file_and_gin_is_left_empty():
 
 
 @pytest.mark.parametrize("params, message", [
-    (["NUM_GLIMPSE = 3"], "no macro 'NUM_GLIMPSE'; there are NUM_GLIMPSES"),
+    (["NUM_GLIMPSE = 3"], "no macro 'NUM_GLIMPSE'; there are BASELINE, ESTIMATOR, NUM_GLIMPSES, "),
     (["Detector.num_glimpses = 3"], "No configurable matching 'Detector"),
     (["GlimpseDetector.glimpses = 3"], "doesn't have a parameter named 'glimpses'"),
     (["NUM_GLIMPSES"], "'NUM_GLIMPSES' is no binding: write NAME=value"),
@@ -58,7 +58,7 @@ def test_a_missing_file_is_named():
     ("POOLED_SIZE = (3, 0)", "pooled_size must be a whole number of at least 1, got 0"),
     ("SEED = -1", "seed must be a whole number of at least 0, got -1"),
     ("TRAIN_STEPS = 1.5", "train_steps must be a whole number of at least 1, got 1.5"),
-    ("Trainer.episodes = 1", "Trainer.episodes must be at least 2 for the baseline 'group', got 1"),
+    ("learned.deviation = 0", "learned.deviation must"),
     ("Experiment.save_every = 40", "save_every must be a multiple of log_every=1, got 40"),
 ])
 def test_values_that_a_constructor_refuses(tiny, param, message):

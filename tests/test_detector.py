@@ -55,7 +55,7 @@ def test_fusion(fusion, fuse):
     network = detector(3, FixedPolicy([(0.2, 0, 0.5, 0.5), (0, 0, -0.5, 0)]), recurrence="none", fusion=fusion)
     rollout = network(IMAGES, PROPOSALS, SEED)
     feature_map = network.backbone(IMAGES)
-    steps = [network.controller(tf.reshape(roi_pool(feature_map, rollout.glimpses[:, :, t], (3, 2), 0.25), [6, 3, 2, 6]))[0]
+    steps = [network.controller(tf.reshape(roi_pool(feature_map, rollout.glimpses[:, :, t], (3, 2), 0.25), [6, 36]))[0]
              for t in range(3)]
     for seen in (1, 2, 3):
         np.testing.assert_allclose(
@@ -86,9 +86,9 @@ def test_the_evaluation_takes_the_mean_and_exploration_draws():
     network = detector(2, LearnedPolicy(deviation=0.1, kernel_deviation=0.5))
     calm, again = (network(IMAGES, PROPOSALS, tf.constant([7, seed])) for seed in (1, 2))
     np.testing.assert_array_equal(calm.deltas, again.deltas)
-    np.testing.assert_array_equal(calm.deltas, calm.means)
+    np.testing.assert_allclose(calm.deltas, network.policy.mean(calm.seen), rtol=1e-5, atol=1e-7)
     drawn = network(IMAGES, PROPOSALS, SEED, explore=True)
-    assert 0.03 < np.std(drawn.deltas - drawn.means) < 0.3
+    assert 0.03 < np.std(drawn.deltas - network.policy.mean(drawn.seen)) < 0.3
 
 
 @pytest.mark.parametrize("reach", ["head", "controller"])
@@ -96,7 +96,7 @@ def test_how_far_the_policy_gradient_reaches(reach):
     network = detector(2, LearnedPolicy(), policy_gradient=reach)
     with tf.GradientTape() as tape:
         rollout = network(IMAGES, PROPOSALS, SEED, explore=True)
-        loss = tf.reduce_sum(network.policy.log_probability(rollout.deltas, rollout.means))
+        loss = tf.reduce_sum(network.policy.log_probability(rollout.seen, rollout.deltas))
     reached = {v.path for v, g in zip(network.trainable_variables, tape.gradient(loss, network.trainable_variables))
                if g is not None and np.any(g)}
     assert any("glimpse_head" in path for path in reached)
@@ -104,13 +104,52 @@ def test_how_far_the_policy_gradient_reaches(reach):
     assert not any("class_head" in path or "box_head" in path for path in reached)
 
 
-def test_the_heads_gradient_does_not_reach_the_policy():
-    network = detector(3, LearnedPolicy())
+@pytest.mark.parametrize("pooling", ["max", "align"])
+@pytest.mark.parametrize("pathwise", [False, True])
+def test_the_gradient_of_the_heads_reaches_the_policy_only_if_pathwise_and_aligned(pooling, pathwise):
+    network = detector(3, LearnedPolicy(), pooling=pooling)
     with tf.GradientTape() as tape:
-        logits, deltas = network.heads(network(IMAGES, PROPOSALS, SEED, explore=True).fused[:, :, -1])
+        rollout = network(IMAGES, PROPOSALS, SEED, explore=True, pathwise=pathwise)
+        logits, deltas = network.heads(rollout.fused[:, :, -1])
         loss = tf.reduce_sum(logits**2) + tf.reduce_sum(deltas**2)
-    variables = network.policy.trainable_variables
-    assert tape.gradient(loss, variables) == [None, None]
+    gradients = tape.gradient(loss, network.policy.trainable_variables)
+    assert any(g is not None and np.any(g) for g in gradients) == (pathwise and pooling == "align")
+
+
+def test_the_pathwise_gradient_is_the_slope_of_the_loss_in_the_bias_of_the_glimpse_head():
+    network = detector(2, LearnedPolicy(initial_delta=(0.1, 0.05, 0.2, 0.3)), pooling="align", delta_input=True)
+    bias = (network(IMAGES, PROPOSALS, SEED), network.policy.linear.bias)[1]
+
+    def loss():
+        return tf.reduce_sum(network(IMAGES, PROPOSALS, SEED, pathwise=True).fused[:, :, -1] ** 2)
+
+    with tf.GradientTape() as tape:
+        value = loss()
+    slope, start = tape.gradient(value, bias).numpy(), bias.numpy()
+    for place in range(4):
+        step = 1e-3 * np.eye(4, dtype=np.float32)[place]
+        ends = [(bias.assign(start + sign * step), float(loss()))[1] for sign in (1, -1)]
+        bias.assign(start)
+        np.testing.assert_allclose((ends[0] - ends[1]) / 2e-3, slope[place], rtol=0.15, atol=0.02 * np.abs(slope).max())
+
+
+def test_delta_input_tells_where_a_glimpse_was_and_nothing_at_one_glimpse():
+    blank = tf.zeros_like(IMAGES)
+    rollouts = [detector(2, FixedPolicy([(0, 0, size, size)]), delta_input=True)(blank, PROPOSALS, SEED) for size in (0.2, 0.4)]
+    np.testing.assert_allclose(rollouts[0].fused[:, :, 0], rollouts[1].fused[:, :, 0])
+    assert np.abs(rollouts[0].fused[:, :, 1] - rollouts[1].fused[:, :, 1]).max() > 1e-3
+    one, plain = (detector(1, delta_input=option)(IMAGES, PROPOSALS, SEED).fused for option in (True, False))
+    np.testing.assert_array_equal(one, plain)
+
+
+def test_forced_deltas_are_looked_at_and_the_policy_decides_the_others():
+    network = detector(3, FixedPolicy([(0, 0, 0.5, 0.5), (0, 0, -0.5, -0.5)]))
+    forced = np.full((2, 3, 4), np.nan, np.float32)
+    forced[1, 2] = (0.1, 0.2, 0.3, 0.4)
+    deltas = network(IMAGES, PROPOSALS, SEED, forced=forced).deltas
+    np.testing.assert_allclose(deltas[:, 2, 1], [[0.1, 0.2, 0.3, 0.4]] * 2)
+    np.testing.assert_allclose(deltas[:, :2, 1], np.broadcast_to([0, 0, -0.5, -0.5], (2, 2, 4)))
+    np.testing.assert_allclose(deltas[:, :, 0], np.broadcast_to([0, 0, 0.5, 0.5], (2, 3, 4)))
 
 
 def test_detections_are_sorted_placed_and_suppressed():

@@ -12,6 +12,7 @@ from glimpse.data.batches import training_batches
 from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, whole_number
 from glimpse.evaluation.detector import evaluate_detector
+from glimpse.training import estimators  # noqa: F401  configurations choose among them
 from glimpse.training import run
 
 
@@ -52,7 +53,8 @@ class Experiment:
         optimizers = {"optimizer": self.trainer.optimizer}
         if self.trainer.policy_optimizer is not None:
             optimizers["policy_optimizer"] = self.trainer.policy_optimizer
-        self.checkpoint = tf.train.Checkpoint(detector=self.detector, **optimizers)
+        learned_baseline = {"value_head": self.trainer.estimator.value_head} if self.trainer.learns_values else {}
+        self.checkpoint = tf.train.Checkpoint(detector=self.detector, **optimizers, **learned_baseline)
 
     def _batches(self, first_step):
         return training_batches(self.training_data, self.proposals, self.sampling, self.batch_size, self.seed,

@@ -96,7 +96,9 @@ class Recorder(keras.callbacks.Callback):
                 raise self.stop(name, logs[name])
         if step % self.log_every == 0 or step == self.last_step:
             with open(self.workdir / METRICS, "a") as log:
-                log.write(json.dumps({"step": step, **{name: float(value) for name, value in logs.items()}}) + "\n")
+                diagnostics = {name: metric.result() for name, metric in self.model.diagnostics.items()}
+                line = {name: float(value) for name, value in {**logs, **diagnostics}.items()}
+                log.write(json.dumps({"step": step, **line}) + "\n")
             if step < self.last_step:  # the progress bar still shows the last ones
                 self.model.reset_metrics()
         if step % self.save_every == 0 or step == self.last_step:

@@ -1,17 +1,21 @@
-"""One training step: episodes of looking, the detection loss, the reward, REINFORCE."""
+"""One training step: episodes of looking, the detection loss, the quality of the answers, the policy's update."""
 
 import gin
 import keras
+import numpy as np
 import tensorflow as tf
 
 from glimpse.errors import GlimpseError, one_of, real_number, whole_number
-from glimpse.objectives import BASELINES, advantages, detection_loss, reinforce_loss, terminal_reward
-from glimpse.policies import LearnedPolicy, RandomPolicy
+from glimpse.objectives import answer_quality, detection_loss
+from glimpse.policies import CandidatePolicy, LearnedPolicy
 from glimpse.randomness import stateless_seed
+from glimpse.training.diagnostics import Agreement, look_statistics, statistic_names
+from glimpse.training.estimators import Episodes
 
 for _optimizer in (keras.optimizers.Adam, keras.optimizers.SGD):
     gin.external_configurable(_optimizer, module="keras.optimizers")
-for _schedule in (keras.optimizers.schedules.CosineDecay, keras.optimizers.schedules.PiecewiseConstantDecay):
+for _schedule in (keras.optimizers.schedules.CosineDecay, keras.optimizers.schedules.PiecewiseConstantDecay,
+                  keras.optimizers.schedules.PolynomialDecay):
     gin.external_configurable(_schedule, module="keras.optimizers.schedules")
 
 
@@ -19,7 +23,7 @@ for _schedule in (keras.optimizers.schedules.CosineDecay, keras.optimizers.sched
 class Trainer(keras.Model):
     """Trains a GlimpseDetector under Keras's own `fit`, on batches of `glimpse.data.batches.training_batches`.
 
-    Foreground RoIs are looked at in `episodes` ways, background RoIs in one; each RoI weighs the same in the loss.
+    Foreground RoIs are looked at in E ways, background RoIs in one; each RoI weighs the same in the loss.
 
     Args:
       detector: GlimpseDetector.
@@ -27,100 +31,133 @@ class Trainer(keras.Model):
       seed: of the run.
       optimizer: of everything, or of all but the policy where that has its own.
       policy_optimizer: of the learned policy's weights; a gradient that is mostly noise wants a slow one.
-      episodes: E, ways of looking at a foreground RoI while the policy draws at random (1 for the others).
-      baseline: of the returns, see `glimpse.objectives.advantages`.
+      estimator: how the policy learns, one of `glimpse.training.estimators`; used where it does learn.
+      episodes: E, ways of looking at a foreground RoI for an estimator that draws them; the controls look in one way.
+      supervision: the detection loss is that of the answer after the "last" glimpse (the paper), or the mean of those
+        after "every" one [ours].
       policy_weight: factor of the policy's loss.
       weight_decay: factor of half the squared weights (not biases), Fast R-CNN's 0.0005 or none.
+
+    Raises: GlimpseError that names the parameter and its value.
     """
 
-    def __init__(self, detector, foreground_slots, seed, optimizer=gin.REQUIRED, policy_optimizer=None, episodes=4,
-                 baseline="group", policy_weight=1.0, weight_decay=0.0):
+    def __init__(self, detector, foreground_slots, seed, optimizer=gin.REQUIRED, policy_optimizer=None,
+                 estimator=gin.REQUIRED, episodes=4, supervision="last", policy_weight=1.0, weight_decay=0.0):
         super().__init__(name="trainer")
         self.detector = detector
         self.foreground_slots = whole_number("foreground_slots", foreground_slots)
         self.seed = whole_number("seed", seed, minimum=0)
-        self.learns_policy = isinstance(detector.policy, LearnedPolicy)
-        episodes = whole_number("Trainer.episodes", episodes)
-        self.episodes = episodes if isinstance(detector.policy, (LearnedPolicy, RandomPolicy)) else 1
-        self.baseline = one_of("Trainer.baseline", baseline, BASELINES)
-        if self.learns_policy and self.baseline == "group" and episodes < 2:
-            raise GlimpseError(f"Trainer.episodes must be at least 2 for the baseline 'group', got {episodes}")
+        self.supervision = one_of("Trainer.supervision", supervision, ("last", "every"))
         self.policy_weight = real_number("Trainer.policy_weight", policy_weight, minimum=0)
         self.weight_decay = real_number("Trainer.weight_decay", weight_decay, minimum=0)
-        self.policy_optimizer = policy_optimizer if self.learns_policy else None
-        names = ["class_loss", "box_loss", "decay_loss", "gradient_norm"]
-        names += ["policy_loss", "reward"] if self.learns_policy else []
-        self.means = {name: keras.metrics.Mean(name=name) for name in names}
+        episodes = whole_number("Trainer.episodes", episodes)
+        self.estimator, self.policy_optimizer, self.episodes = None, None, 1
+        if isinstance(detector.policy, (LearnedPolicy, CandidatePolicy)):
+            self.estimator, self.policy_optimizer = estimator, policy_optimizer
+            self.episodes = estimator.build(detector, policy_optimizer, episodes)
+        names = ["class_loss", "box_loss", "decay_loss", "gradient_norm"] + ["policy_loss"] * bool(self.estimator)
+        self.means = {name: keras.metrics.Mean(name=name) for name in [*names, "reward"]}
+        self.diagnostics = {}  # logged, but not shown beside the progress bar
         self.compile(optimizer=optimizer, jit_compile=False)
 
     @property
+    def learns_values(self):
+        """Whether the returns' baseline is learned, by weights that are no part of the detector."""
+        return bool(self.estimator and self.estimator.trainable_variables)
+
+    @property
     def metrics(self):
-        return list(self.means.values())
+        return [*self.means.values(), *self.diagnostics.values()]
 
     def build_on(self, batch):
         """Makes all variables, of the network and of the optimizers, so that a checkpoint can be restored into them."""
         self.detector(batch["images"][:1], batch["rois"][:1], tf.constant([0, 0]))
         self.built = True
-        self.optimizer.build(self._detector_variables())
-        if self.policy_optimizer is not None:
-            self.policy_optimizer.build(self._policy_variables())
+        own, policy = self._variables()
+        if self.policy_optimizer is None:
+            self.optimizer.build(own + policy)
+        else:
+            self.optimizer.build(own)
+            self.policy_optimizer.build(policy)
+        for name in statistic_names(self.detector.num_glimpses):
+            self.diagnostics[name] = keras.metrics.Mean(name=name)
+        if self.estimator:
+            self.agreement = Agreement(sum(int(np.prod(v.shape)) for v in policy))
+            self.diagnostics["policy_gradient_agreement"] = self.agreement
 
-    def _policy_variables(self):
-        return self.detector.policy.trainable_variables
-
-    def _detector_variables(self):
-        apart = {id(v) for v in self._policy_variables()} if self.policy_optimizer is not None else set()
-        return [v for v in self.detector.trainable_variables if id(v) not in apart]
+    def _variables(self):
+        """The trainable variables, those of the policy apart."""
+        policy = list(self.detector.policy.trainable_variables) if self.estimator else []
+        apart = {id(v) for v in policy}
+        own = [v for v in self.detector.trainable_variables if id(v) not in apart]
+        return own + list(self.estimator.trainable_variables if self.estimator else []), policy
 
     def train_step(self, batch):
         """One update on a batch of `training_batches`; returns the running means of the losses."""
         seed = stateless_seed(self.seed, "step", self.optimizer.iterations)
-        rois, slots, extra = tf.shape(batch["rois"])[1], self.foreground_slots, self.episodes - 1
+        rois, slots, num_glimpses = batch["rois"].shape[1], self.foreground_slots, self.detector.num_glimpses
         # Every RoI once, then the foreground slots again for each further episode.
-        episodes = tf.concat([tf.range(rois)] + [tf.range(slots)] * extra, axis=0)
+        episodes = np.concatenate([np.arange(rois)] + [np.arange(slots)] * (self.episodes - 1))
+        ways = np.concatenate([np.where(np.arange(rois) < slots, 0, -1), np.repeat(np.arange(1, self.episodes), slots)])
         proposals, classes, targets = (tf.gather(batch[name], episodes, axis=1) for name in ("rois", "classes", "targets"))
-        share = tf.where(episodes < slots, 1 / self.episodes, 1.0) / tf.cast(rois, tf.float32)
+        share = np.where(episodes < slots, 1 / self.episodes, 1).astype(np.float32)[None] / np.float32(rois)
+        looking = {"explore": True}
+        if self.estimator:
+            self.detector.policy.begin(self.optimizer.iterations)
+            looking = self.estimator.looking(self.detector.policy, seed, ways, num_glimpses)
 
         with tf.GradientTape() as tape:
-            rollout = self.detector(batch["images"], batch["rois"], seed, explore=True, dropout=True,
-                                    episodes=episodes if extra else None)
-            logits, deltas = self.detector.heads(rollout.fused[:, :, -1])
-            class_loss, box_loss = detection_loss(
-                logits, deltas, proposals, classes, targets, share[None, :], self.detector.box_scale)
+            rollout = self.detector(batch["images"], batch["rois"], seed, dropout=True,
+                                    episodes=tf.constant(episodes, tf.int32) if self.episodes > 1 else None, **looking)
+            answers = [self.detector.heads(rollout.fused[:, :, glimpse]) for glimpse in range(num_glimpses)]
+            supervised = [detection_loss(*answer, proposals, classes, targets, share, self.detector.box_scale)
+                          for answer in (answers if self.supervision == "every" else answers[-1:])]
+            class_loss, box_loss = (tf.add_n(parts) / len(parts) for parts in zip(*supervised))
             losses = {"class_loss": class_loss, "box_loss": box_loss, "decay_loss": self._decay()}
             objective = class_loss + box_loss + losses["decay_loss"]
-            if self.learns_policy:
-                reward = terminal_reward(logits, deltas, proposals, classes, targets)
-                losses |= self._policy_loss(rollout, reward, classes[:, :slots] > 0)
+            qualities = zip(*(answer_quality(*answer, proposals, classes, targets) for answer in answers))
+            looks = Episodes(classes[:, :slots] > 0, *(self._by_episode(values, rois) for values in (
+                rollout.seen, rollout.deltas, *(tf.stack(each, axis=-1) for each in qualities))))
+            if self.estimator:
+                losses["policy_loss"], old = self.estimator.loss(self.detector.policy, looks, seed)
                 objective += self.policy_weight * losses["policy_loss"]
             # Under a distribution strategy the replicas' gradients are summed, each over its part of the batch.
             objective /= tf.distribute.get_strategy().num_replicas_in_sync
 
-        variables = self._detector_variables(), self._policy_variables() if self.policy_optimizer else []
-        gradients = tape.gradient(objective, variables)
-        self.optimizer.apply(gradients[0], variables[0])
-        if self.policy_optimizer is not None:
-            self.policy_optimizer.apply(gradients[1], variables[1])
-        losses["gradient_norm"] = tf.linalg.global_norm(gradients[0] + gradients[1])
+        own, policy = self._variables()
+        own_gradients, policy_gradients = tape.gradient(objective, (own, policy))
+        if self.policy_optimizer is None:
+            self.optimizer.apply(own_gradients + policy_gradients, own + policy)
+        else:
+            self.optimizer.apply(own_gradients, own)
+            self.policy_optimizer.apply(policy_gradients, policy)
+            for _ in range(self.estimator.further_updates):
+                with tf.GradientTape() as tape:
+                    loss = self.policy_weight * self.estimator.loss(self.detector.policy, looks, seed, old)[0]
+                    loss /= tf.distribute.get_strategy().num_replicas_in_sync
+                self.policy_optimizer.apply(tape.gradient(loss, policy), policy)
+
+        losses["gradient_norm"] = tf.linalg.global_norm(own_gradients + policy_gradients)
+        foreground = tf.cast(looks.foreground, tf.float32)
+        losses["reward"] = tf.math.divide_no_nan(
+            tf.reduce_sum(looks.quality[..., -1]), self.episodes * tf.reduce_sum(foreground))
         for name, mean in self.means.items():
             mean.update_state(losses[name])
+        statistics = look_statistics(looks, self._by_episode(rollout.glimpses, rois), *batch["images"].shape[1:3])
+        for name, value in statistics.items():
+            self.diagnostics[name].update_state(value)
+        if self.estimator:
+            self.agreement.update_state(policy_gradients)
         results = {name: mean.result() for name, mean in self.means.items()}
         # Added up here: TensorFlow may compute the sum above in another order each time it builds the graph.
         return results | {"loss": results["class_loss"] + results["box_loss"] + results["decay_loss"]}
 
-    def _policy_loss(self, rollout, reward, foreground):
-        """REINFORCE over the foreground slots: `reward` [B, M], `foreground` bool [B, F]."""
-        def by_episode(values):  # [B, M, ...] -> [B, E, F, ...]
-            slots = tf.concat([values[:, :self.foreground_slots], values[:, foreground_and_background:]], axis=1)
-            shape = tf.concat([tf.shape(values)[:1], [self.episodes, self.foreground_slots], tf.shape(values)[2:]], 0)
-            return tf.reshape(slots, shape)
-
-        foreground_and_background = tf.shape(reward)[1] - self.foreground_slots * (self.episodes - 1)
-        log_probabilities = self.detector.policy.log_probability(by_episode(rollout.deltas), by_episode(rollout.means))
-        returns = by_episode(reward)
-        loss = reinforce_loss(log_probabilities, advantages(returns, foreground, self.baseline), foreground)
-        count = self.episodes * tf.reduce_sum(tf.cast(foreground, tf.float32))
-        return {"policy_loss": loss, "reward": tf.math.divide_no_nan(tf.reduce_sum(returns), count)}
+    def _by_episode(self, values, rois):
+        """[B, M, ...] -> [B, E, F, ...], of the foreground slots."""
+        slots = tf.concat([values[:, :self.foreground_slots], values[:, rois:]], axis=1)
+        shape = tf.concat([tf.shape(values)[:1], [self.episodes, self.foreground_slots], tf.shape(values)[2:]], axis=0)
+        return tf.ensure_shape(tf.reshape(slots, shape),
+                               [None, self.episodes, self.foreground_slots, *values.shape[2:]])
 
     def _decay(self):
         if not self.weight_decay:

@@ -51,7 +51,8 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, tiny, mo
 
 
 def test_training_moves_every_weight_and_the_slow_optimiser_moves_the_policy(tmp_path, tiny):
-    with config.configuration("experiments/digits.gin", tiny) as text:
+    with config.configuration("experiments/digits.gin", [
+            *tiny, "ESTIMATOR = @reinforce()", "POLICY_OPTIMIZER = @keras.optimizers.SGD()"]) as text:
         experiment = Experiment()
         before = {v.path: v.numpy() for v in experiment.detector.trainable_variables}
         experiment.train(run.prepare(tmp_path / "x", text))

@@ -1,0 +1,42 @@
+"""Early stopping at test time: a proposal gets another glimpse only while the network is not sure of it [ours].
+
+Most proposals show background, and one glimpse says so. What is left of T glimpses then costs a small part of what T
+glimpses of everything do. The heads are read after every glimpse; train them so (`Trainer.supervision = "every"`).
+"""
+
+import tensorflow as tf
+
+from glimpse import boxes
+from glimpse.detector import FUSIONS
+
+
+def look_until_sure(detector, images, proposals, seed, confidence):
+    """Looks at each proposal until the most probable class, background included, has `confidence`, at most T times.
+
+    Args: a GlimpseDetector; images, proposals and seed as in its `call`; confidence: above 1, every proposal gets all T
+      glimpses, at 0 one.
+    Returns: fused float32 [B, N, D], what `detector.detections` takes; looks int32 [B, N], 1 .. T.
+    """
+    batch, width = tf.shape(proposals)[0], tf.shape(proposals)[1]
+    feature_map = detector.backbone(images)
+    output, state = detector.controller(detector.pool(feature_map, proposals, tf.zeros_like(proposals)))
+    fused, looks, rows = output, tf.ones([batch * width], tf.int32), tf.range(batch * width)
+    flat_proposals = tf.reshape(proposals, [-1, 4])
+    for step in range(detector.num_glimpses - 1):
+        logits, _ = detector.heads(tf.gather(fused, rows))
+        unsure = tf.reduce_max(tf.nn.softmax(logits), axis=-1) < confidence
+        rows, output, *state = (tf.boolean_mask(part, unsure) for part in (rows, output, *state))
+        deltas = detector.policy(output, step=step, seed=tf.random.fold_in(seed, 2 * step + 1), explore=False)
+        glimpses = boxes.decode(deltas, tf.gather(flat_proposals, rows))
+        glimpses = boxes.clip(glimpses, tf.shape(images)[1], tf.shape(images)[2])
+        # The pooling takes as many glimpses of each image: the lists are filled up, and cut again.
+        counts = tf.math.bincount(rows // width, minlength=batch, maxlength=batch)
+        padded = (tf.RaggedTensor.from_row_lengths(part, counts).to_tensor() for part in (glimpses, deltas))
+        pooled = detector.pool(feature_map, *padded)
+        pooled = tf.boolean_mask(pooled, tf.reshape(tf.sequence_mask(counts), [-1]))
+        output, state = detector.controller(pooled, state)
+        place = rows[:, None]
+        fused = tf.tensor_scatter_nd_update(
+            fused, place, FUSIONS[detector.fusion](tf.gather(fused, rows), output, step + 2))
+        looks = tf.tensor_scatter_nd_add(looks, place, tf.ones_like(rows))
+    return tf.reshape(fused, [batch, width, fused.shape[-1]]), tf.reshape(looks, [batch, width])
