@@ -45,6 +45,7 @@ def train(experiment, workdir):
         "milliseconds_per_image": evaluated[experiment.evaluation_splits[-1]]["milliseconds_per_image"],
         "seconds": seconds,
         **run.environment(),
+        "log": run.log_by_columns(workdir),
     })
     for split, result in evaluated.items():
         print(f"{split}: " + "  ".join(f"{key} {100 * value:.1f}" for key, value in result["metrics"].items()

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 
 
 def write_whole(path, content):
@@ -17,5 +18,11 @@ def write_whole(path, content):
 
 
 def write_json(path, value):
-    """Writes `value` as JSON, whole; ValueError for a number that is not finite, which JSON does not have."""
-    write_whole(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Writes `value` as JSON, whole, a list of numbers on one line.
+
+    Raises: ValueError for a number that is not finite, which JSON does not have.
+    """
+    text = json.dumps(value, indent=2, allow_nan=False)
+    # No text can match: in JSON a string holds no line break.
+    text = re.sub(r"\[\n[-+.\w\s,]*\n\s*\]", lambda numbers: re.sub(r"\n\s*", "", numbers[0]).replace(",", ", "), text)
+    write_whole(path, text + "\n")

@@ -14,6 +14,14 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
 
 
+def test_lists_of_numbers_stand_on_one_line(tmp_path):
+    value = {"log": {"step": [1, 2], "loss": [-2.5e-07, 1.5]}, "runs": ["a", "[\n1,\n2]"], "none": [], "pairs": [[1, 2]]}
+    write_json(tmp_path / "x.json", value)
+    text = (tmp_path / "x.json").read_text()
+    assert json.loads(text) == value
+    assert '    "step": [1, 2],\n    "loss": [-2.5e-07, 1.5]\n' in text and '  "runs": [\n    "a",\n' in text
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "report.md"
     write_whole(path, "old")

@@ -48,6 +48,13 @@ def read_metrics(workdir):
     return [json.loads(line) for line in lines]
 
 
+def log_by_columns(workdir):
+    """The log of a run by columns, {"step": [25, ...], "class_loss": [2.13, ...]}, to six significant digits."""
+    lines = read_metrics(workdir)
+    return {name: [line[name] if name == "step" else float(f"{line[name]:.6g}") for line in lines]
+            for name in (lines[0] if lines else {})}
+
+
 def environment():
     """What a result depends on besides its configuration: versions and machine."""
     return {

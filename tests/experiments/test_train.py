@@ -29,6 +29,10 @@ def test_train_and_evaluate_from_the_command_line(tmp_path, tiny, capsys):
     assert set(results["metrics"]) == {"validation", "test"} and "voc10_map@0.50:0.95" in results["metrics"]["test"]
     assert results["parameters"] > 1000 and results["milliseconds_per_image"] > 0
     assert set(results["proposal_recall"]) == {f"{split}@{iou}" for split in results["metrics"] for iou in ("0.50", "0.70")}
+    log = results["log"]
+    assert log["step"] == [1, 2, 3, 4, 5, 6] and {"class_loss", "box_loss", "policy_loss", "reward"} < set(log)
+    logged = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert log["reward"] == pytest.approx([line["reward"] for line in logged], rel=1e-5)
     assert {"config.gin", "operative_config.gin", "metrics.jsonl", "checkpoints"} <= {p.name for p in workdir.iterdir()}
 
     capsys.readouterr()
