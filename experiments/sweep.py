@@ -15,7 +15,8 @@ import gin
 from tqdm import tqdm
 
 from experiments.launch import exit_on_error, parser
-from experiments.report import summary_text, write_report
+from experiments.report.contents import read_contents
+from experiments.report.document import summary_text, write_report
 from glimpse import config
 from glimpse.errors import GlimpseError, whole_number
 from glimpse.files import write_json
@@ -81,8 +82,9 @@ def main(arguments=None):
     write_json(workdir / "study.json", {"study": str(flags.gin_file), "runs": list(runs)})
     failed = launch(workdir, waiting, steps, jobs)
     if len(failed) < len(runs):
-        report = write_report(workdir)
-        print(summary_text(workdir))
+        contents = read_contents(workdir)
+        report = write_report(contents)
+        print(summary_text(contents))
         print(f"report: {report}")
     if failed:
         print(f"{len(failed)} of {len(runs)} runs failed: {', '.join(failed)}; the same command tries them again")

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from glimpse.evaluation.studies import read_study, summarise
+from glimpse.evaluation.studies import read_study
+from glimpse.evaluation.study_tables import summarise
 
 
 @pytest.mark.slow
@@ -15,6 +16,7 @@ def test_the_command_of_the_readme(tmp_path):
     assert ended.returncode == 0, ended.stderr[-2000:]
     report = tmp_path / re.search(r"report: (\S+)", ended.stdout)[1]
     assert report.read_text().startswith("# Study") and (report.parent / "map_over_glimpses.png").stat().st_size > 10000
+    assert (report.parent / "reward_over_steps.png").exists() and (report.parent / "report.html").exists()
     table = summarise(read_study(report.parent), "test/voc10_map@0.50:0.95")
     assert sorted(table["NUM_GLIMPSES"]) == [1, 2, 3] and (table["seeds"] == 2).all()
     assert (table["low"] > 0.15).all(), table.to_string()  # an untrained network has less than 0.01

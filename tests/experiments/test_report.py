@@ -1,18 +1,23 @@
+import html.parser
 import json
 import subprocess
 import sys
 
 import pytest
 
-from experiments import report
+from experiments.report.__main__ import main
+from experiments.report.contents import read_contents
+from experiments.report.document import summary_text, write_report
+from experiments.report.page import page
 
 THRESHOLDS = [f"{k / 100:.2f}" for k in range(50, 100, 5)]
 
 
-def write_run(study, name, level):
-    """A finished run whose mAP falls from `level` by one point a threshold."""
+def write_run(study, name, level, **more):
+    """A finished run whose mAP falls from `level` by one point a threshold; `more` overrides parts of its results."""
     values = {f"voc10_map@{threshold}": level - k / 100 for k, threshold in enumerate(THRESHOLDS)}
-    values["voc10_map@0.50:0.95"] = sum(values.values()) / len(values)
+    mean = values["voc10_map@0.50:0.95"] = sum(values.values()) / len(values)
+    values |= {"voc10_ap@0.50:0.95/cat": mean, "voc10_ap@0.50:0.95/dog": 3 * mean - 1}
     results = {
         "configuration": {"SEED": 0},
         "metrics": {"validation": values, "test": values},
@@ -26,7 +31,11 @@ def write_run(study, name, level):
     if "POLICY" in name:
         results["policy"] = {"test": {"glimpse 2": {"mean": {"dx": 0.1}, "spread": {"dx": level / 10}}}}
     (study / name).mkdir(parents=True)
-    (study / name / "results.json").write_text(json.dumps(results))
+    (study / name / "results.json").write_text(json.dumps(results | more))
+
+
+def report(directory, split="test"):
+    return write_report(read_contents(directory, split))
 
 
 @pytest.fixture
@@ -44,7 +53,7 @@ def test_the_report_and_its_pictures(study):
     (study / "NUM_GLIMPSES=5,SEED=0").mkdir()
     plan = [path.name for path in study.iterdir()]
     (study / "study.json").write_text(json.dumps({"runs": plan}))
-    path = report.write_report(study)
+    path = report(study)
     text = path.read_text()
 
     assert path == study / "report.md" and text.startswith("# Study `counts`\n")
@@ -60,33 +69,115 @@ def test_the_report_and_its_pictures(study):
     assert "| test@0.5 | 98.7 | 98.7 | 98.7 |" in text and "validation@0.5" not in text
     assert "* python: 3.12.1" in text and "* processor: a processor\n* accelerators: none" in text
 
-    pictures = ["difference_over_iou.png", "map_over_glimpses.png", "map_over_iou.png"]
-    assert sorted(file.name for file in study.iterdir() if file.is_file()) == [*pictures, "report.md", "study.json"]
+    # Paired by seed 0: seed 9 has no control.
+    assert "## Learned against the controls" in text and "| 3 | fixed | 1 | -5.0 [-] |" in text
+    # AP of cats is the mAP above, of dogs three times as much less a hundred.
+    assert "| class | NUM_GLIMPSES=1 | NUM_GLIMPSES=3, POLICY=fixed | NUM_GLIMPSES=3, POLICY=learned |" in text
+    assert "| cat | 56.5 [55.5, 57.5] | +11.0 [+10.0, +12.0] | +5.0 [-] |" in text
+    assert "| dog | 69.5 [66.5, 72.5] | +33.0 [+30.0, +36.0] | +15.0 [-] |" in text
+    assert "holds no log: 8 of 8 runs." in text
+
+    pictures = ["difference_by_class.png", "difference_over_iou.png", "map_over_glimpses.png", "map_over_iou.png",
+                "map_over_time.png", "time_over_glimpses.png"]
+    files = sorted(file.name for file in study.iterdir() if file.is_file())
+    assert files == sorted([*pictures, "report.html", "report.md", "study.json"])
     for picture in pictures:
         assert f"({picture})" in text
         assert (study / picture).read_bytes().startswith(b"\x89PNG")
-    assert report.write_report(study).read_text() == text  # the same runs give the same report
+        assert (study / picture).stat().st_size < 300_000
+    page = (study / "report.html").read_text()
+    assert report(study).read_text() == text and (study / "report.html").read_text() == page  # the same runs, the same report
+
+
+class Page(html.parser.HTMLParser):
+    """The tags and the attributes of a page, and those tags that are open at its end."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.open = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += attributes
+        if tag not in ("meta", "img", "br", "hr"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_holds_all_it_shows(study):
+    report(study)
+    text = (study / "report.html").read_text()
+    found = Page(text)
+    assert found.open == [] and not {"script", "link", "iframe", "object", "a"} & set(found.tags)
+    sources = [value for name, value in found.attributes if name in ("src", "href", "srcset", "data")]
+    assert len(sources) == found.tags.count("img") == 6
+    assert all(value.startswith("data:image/png;base64,iVBOR") for value in sources)
+    assert "http:" not in text and "https:" not in text and "url(" not in text and "@import" not in text
+    assert "<h1>Study <code>counts</code></h1>" in text and "<td>+11.0 [+10.0, +12.0]</td>" in text
+    assert found.tags.count("table") == text.count('<div class="table"') == (study / "report.md").read_text().count("| --- |\n")
+
+
+def test_what_looks_like_html_in_a_page_is_text():
+    text = page("# A <b>bold</b> title\n\n<script>alert(1)</script> and `<table>`\n\n| a |\n|---|\n| <i>b</i> |\n", {})
+    found = Page(text)
+    assert not {"script", "b", "i"} & set(found.tags) and found.tags.count("table") == 1
+    assert "<title>A &lt;b&gt;bold&lt;/b&gt; title</title>" in text
+
+
+def test_learning_curves_of_the_runs_that_hold_a_log(tmp_path):
+    for seed in range(2):
+        log = {"step": [25, 50], "class_loss": [2.0 + seed, 1.0], "decay_loss": [0.0, 0.0], "gradient_norm": [1.0, 1.0]}
+        write_run(tmp_path, f"NUM_GLIMPSES=1,SEED={seed}", 0.6, log=log)
+        write_run(tmp_path, f"NUM_GLIMPSES=2,POLICY=learned,SEED={seed}", 0.6, log=log | {"reward": [0.1, 0.2]})
+    write_run(tmp_path, "NUM_GLIMPSES=2,POLICY=learned,SEED=2", 0.6)  # from before results held a log
+    text = report(tmp_path).read_text()
+    assert "holds no log: 1 of 5 runs." in text
+    curves = sorted(path.name for path in tmp_path.glob("*_over_steps.png"))
+    assert curves == ["class_loss_over_steps.png", "reward_over_steps.png"]  # no weight decay was used
+    assert all(f"({name})" in text for name in curves)
+
+
+def test_without_a_control_the_name_is_open(tmp_path):
+    write_run(tmp_path, "NUM_GLIMPSES=2,POLICY=learned,SEED=0", 0.6)
+    write_run(tmp_path, "NUM_GLIMPSES=3,POLICY=fixed,SEED=0", 0.6)
+    contents = read_contents(tmp_path)
+    assert "has earned its name is open" in write_report(contents).read_text()
+    assert "control" not in summary_text(contents)
+
+
+def test_pooled_sizes_that_are_not_square(tmp_path):
+    for size, level in (("7", 0.6), ("3x7", 0.5), ("3", 0.4)):
+        write_run(tmp_path, f"POOLED_SIZE={size},NUM_GLIMPSES=1,SEED=0", level)
+        write_run(tmp_path, f"POOLED_SIZE={size},NUM_GLIMPSES=3,POLICY=fixed,SEED=0", level + 0.1)
+    text = report(tmp_path).read_text()
+    assert "* POOLED_SIZE: 3, 3x7, 7\n" in text and "| 3x7 | 3 | fixed | 1 | 55.5 [-] |" in text
+    assert "| 3x7 | 3 | fixed | 1 | +10.0 [-] |" in text
+    assert all((tmp_path / name).exists() for name in ("map_over_pooled_size.png", "time_over_pooled_size.png"))
 
 
 def test_the_terminal_table_fits_a_hundred_columns(study):
-    text = report.summary_text(study)
+    text = summary_text(read_contents(study))
     assert max(map(len, text.splitlines())) <= 100
     head = next(line for line in text.splitlines() if "NUM_GLIMPSES" in line)
     assert head.split()[:3] == ["NUM_GLIMPSES", "POLICY", "seeds"]
     assert "+11.0 [+10.0, +12.0]" in text
     assert "POLICY=learned,SEED=9" in text
+    assert text.endswith(" 3   fixed      1         -5.0 [-]")
 
 
 def test_a_single_seed_has_no_interval(tmp_path):
     write_run(tmp_path, "NUM_GLIMPSES=1,SEED=0", 0.6)
     write_run(tmp_path, "NUM_GLIMPSES=2,SEED=0", 0.7)
-    assert "| 2 | 1 | 65.5 [-] |" in report.write_report(tmp_path).read_text()
+    assert "| 2 | 1 | 65.5 [-] |" in report(tmp_path).read_text()
 
 
 def test_a_study_over_another_axis_names_its_picture_after_it(tmp_path):
     for size in (1, 7):
         write_run(tmp_path, f"NUM_GLIMPSES=3,POOLED_SIZE={size},SEED=0", 0.5)
-    text = report.write_report(tmp_path).read_text()
+    text = report(tmp_path).read_text()
     assert "(map_over_pooled_size.png)" in text and (tmp_path / "map_over_pooled_size.png").exists()
     assert "no differences to show" in text and not (tmp_path / "difference_over_iou.png").exists()
 
@@ -94,21 +185,21 @@ def test_a_study_over_another_axis_names_its_picture_after_it(tmp_path):
 def test_a_study_without_a_numeric_axis_has_no_pictures(tmp_path):
     for policy in ("fixed", "random"):
         write_run(tmp_path, f"POLICY={policy},SEED=0", 0.5)
-    assert "## Pictures" not in report.write_report(tmp_path).read_text()
+    assert "## Pictures" not in report(tmp_path).read_text()
     assert not list(tmp_path.glob("*.png"))
 
 
 def test_faults_are_named(study, tmp_path):
     with pytest.raises(ValueError, match="--split=train: .* there are .'test', 'validation'"):
-        report.write_report(study, split="train")
+        report(study, split="train")
     (study / "study.json").write_text("[]")
     with pytest.raises(ValueError, match="study.json must hold"):
-        report.write_report(study)
+        report(study)
     assert not (study / "report.md").exists()
 
 
 def test_the_command_line(study, capsys):
-    report.main([f"--study={study}", "--split=validation"])
+    main([f"--study={study}", "--split=validation"])
     assert "validation split" in capsys.readouterr().out and (study / "report.md").exists()
 
 
