@@ -14,9 +14,10 @@ h1 { margin-top: 0.6em; }
 h2 { border-bottom: 1px solid var(--line); padding-bottom: 0.2em; }
 .table { overflow-x: auto; margin: 1em 0; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.3em 0.55em; border: 1px solid var(--line); text-align: left; white-space: nowrap; }
+th, td { padding: 0.3em 0.55em; border: 1px solid var(--line); text-align: left; }
 th { background: var(--head); }
-img { display: block; max-width: min(100%, 52rem); height: auto; background: #ffffff; border-radius: 4px; }
+td { white-space: nowrap; }
+img { display: block; max-width: 100%; height: auto; background: #ffffff; border-radius: 4px; }
 """
 
 
@@ -34,7 +35,10 @@ def page(text, images):
     parser = MarkdownIt("js-default")
     tokens = parser.parse(text)
     for image in [child for token in tokens for child in token.children or () if child.type == "image"]:
-        image.attrs["src"] = "data:image/png;base64," + base64.b64encode(images[image.attrs["src"]]).decode()
+        png = images[image.attrs["src"]]
+        image.attrs["src"] = "data:image/png;base64," + base64.b64encode(png).decode()
+        # All at one scale, so that their text is of one size: PNG has the width in bytes 16 to 19.
+        image.attrs["width"] = int.from_bytes(png[16:20]) * 3 // 4
     body = parser.renderer.render(tokens, parser.options, {})
     # A table that is wider than the page scrolls on its own. No text can match: there "<" is "&lt;".
     body = body.replace("<table>", '<div class="table" tabindex="0"><table>').replace("</table>", "</table></div>")

@@ -22,7 +22,7 @@ HOW_TO_READ = """\
 * A difference to one glimpse is taken run by run to the run with one glimpse of the same seed, in points of mAP, so
   what the two runs have in common cancels. An interval that holds 0 leaves the sign of the effect open.
 * A difference to a control is taken in the same way, to the run of the other policy with the same seed and as many
-  glimpses.
+  glimpses. Each interval speaks for itself alone: of many, some miss by chance.
 * Milliseconds an image are the median over the runs of a cell; runs that shared the machine slowed each other.
 """
 

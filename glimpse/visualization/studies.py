@@ -6,6 +6,7 @@ names. A line is a combination of all axes but x: usually, a policy.
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from glimpse.visualization.study_lines import (
     LEVEL, NO_POLICY, axis_label, finish, lines_over, panel_grid, positions_of, value_label, values_and_bars,
@@ -43,8 +44,8 @@ def plot_time_over_glimpses(table, x="NUM_GLIMPSES"):
     Returns:
         matplotlib.figure.Figure.
     """
-    columns = ("milliseconds_per_image",) * 3  # a median over runs, drawn without an interval
-    figure = _plot_over(table, x, columns, "time (ms an image)", scale=1)
+    table = table.assign(low=np.nan, high=np.nan)  # a median over runs, drawn without an interval
+    figure = _plot_over(table, x, ("milliseconds_per_image", "low", "high"), "time (ms an image)", scale=1)
     figure.axes[0].set_ylim(bottom=0)
     return figure
 
@@ -70,12 +71,12 @@ def plot_map_over_time(table, x="NUM_GLIMPSES", metric="mAP"):
     colours = {cell: line.style["color"] for line in lines for cell in line.cells.index}
     for cell, value in table[x].items():
         colour = NO_POLICY[0] if cell in shared.index else colours[cell]
-        axes.annotate(value_label(value), (times[cell], 100 * table["mean"][cell]), (6, 5), textcoords="offset points",
-                      color=colour, fontsize="small")
+        axes.annotate(value_label(value), (times[cell], 100 * table["mean"][cell]), (6, -10), textcoords="offset points",
+                      color=colour, fontsize="small", path_effects=[withStroke(linewidth=2.5, foreground="white")])
     axes.set_xlabel("time (ms an image)")
     axes.set_ylabel(f"{metric} (%)")
-    axes.set_xlim(left=0)
     axes.margins(x=0.08, y=0.1)
+    axes.set_xlim(left=0)
     finish(figure, [axes], legend_title=f"beside the points: {axis_label(x)}")
     return figure
 
@@ -153,4 +154,5 @@ def _draw(axes, lines, shared, x, places, columns, scale):
 
 
 def _marks(axes, places, values, bars, label, **style):
+    bars = None if np.isnan(bars).all() else bars  # else the legend would show some
     axes.errorbar(places, values, bars, capsize=3, markersize=5, label=label, **style | {"linestyle": "none"})

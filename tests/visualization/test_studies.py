@@ -83,8 +83,12 @@ def test_a_cell_with_one_seed_is_a_point_without_bars():
     table = TABLE.assign(low=np.nan, high=np.nan)
     figure = plot_map_over_glimpses(table)
     drawn(figure)
-    segments = figure.axes[0].containers[0].lines[2][0].get_segments()
-    assert not any(len(segment) and np.isfinite(segment).all() for segment in segments)
+    assert all(container.lines[2] == () for container in figure.axes[0].containers)
+    some = TABLE.assign(low=TABLE["low"].where(TABLE["POLICY"].eq("fixed") & TABLE["NUM_GLIMPSES"].eq(2)))
+    figure = plot_map_over_glimpses(some)
+    drawn(figure)
+    segments = [segment for segment in figure.axes[0].containers[0].lines[2][0].get_segments() if len(segment)]
+    assert sum(np.isfinite(segment).all() for segment in segments) == 1
 
 
 def test_an_interval_that_misses_its_mean_by_a_rounding_is_drawn():
@@ -131,6 +135,7 @@ def test_sizes_stand_side_by_side_in_their_order():
 def test_time_starts_at_zero_and_has_no_interval():
     axes = plot_time_over_glimpses(TABLE).axes[0]
     assert axes.get_ylabel() == "time (ms an image)" and axes.get_ylim()[0] == 0
+    assert all(container.lines[2] == () for container in axes.containers)
     np.testing.assert_allclose(lines_of(axes, "#0072B2")[0].get_ydata(), [10, 20, 50])
 
 
