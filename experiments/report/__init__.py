@@ -1,4 +1,5 @@
-"""The report of a study: `report.md`, its pictures, and `report.html`, one file that holds all; run as a program, see `__main__`.
+"""The report of a study: `report.md`, its pictures, and `report.html`, which holds all; `__main__` is the program.
 
-It reads in the order of the data: contents (tables from the runs), pictures, sections (Markdown), page (HTML), document.
+It reads in the order of the data: contents (tables from the runs), pictures, sections (Markdown, by tables), page (HTML),
+and document, which writes them.
 """

@@ -1,7 +1,7 @@
 """Writes the report of a study: `python -m experiments.report --study=runs/glimpse_count_quick [--split=test]`.
 
-Into the directory of the study go `report.md`, its pictures, and `report.html`, which holds them and opens anywhere; the
-main tables are printed as well.
+Into the directory of the study go `report.md`, its pictures, and `report.html`, which holds them and opens anywhere;
+the main tables are printed as well.
 """
 
 import argparse

@@ -73,7 +73,7 @@ def read_contents(directory, split="test"):
 
 
 def horizontal_axis(runs):
-    """The axis with the most values among those that have an order, NUM_GLIMPSES among equals; None below two values."""
+    """The axis with the most values, at least two, that have an order, NUM_GLIMPSES among equals; None without one."""
     axes = [axis for axis in cell_axes_of(runs) if is_ordered(runs[axis]) and runs[axis].nunique() > 1]
     return max(axes, key=lambda axis: (runs[axis].nunique(), axis == "NUM_GLIMPSES"), default=None)
 

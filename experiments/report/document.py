@@ -42,7 +42,8 @@ def summary_text(contents):
         shown[name.replace("mAP ", "@")] = (100 * table["mean"]).map("{:.1f}".format)
     shown["to T=1 [95 %]"] = intervals(main, "difference")
     shown["ms/image"] = main["milliseconds_per_image"].map(or_dash("{:.1f}"))
-    head = f"{contents.split} split, mAP in percent, means over seeds; to T=1: paired difference of {first} to one glimpse"
+    head = f"{contents.split} split, mAP in percent, means over seeds; "
+    head += f"to T=1: paired difference of {first} to one glimpse"
     notes = [f"no run with one glimpse to compare with: {name}" for name in sections.unpaired(main)]
     text = [head, plain(shown), *notes]
     if len(contents.controls[first]):

@@ -37,7 +37,8 @@ def draw(contents):
             plot_map_over_iou(contents.over_iou, x)))
         if contents.over_iou["pairs"].any():
             groups["iou"].append(Picture(
-                "difference_over_iou.png", "Paired difference to one glimpse over the IoU threshold, with 95 % intervals.",
+                "difference_over_iou.png",
+                "Paired difference to one glimpse over the IoU threshold, with 95 % intervals.",
                 plot_difference_over_iou(contents.over_iou, x)))
     if main["milliseconds_per_image"].notna().all():
         groups["time"] += [
@@ -49,9 +50,11 @@ def draw(contents):
             "difference_by_class.png", "Paired difference of AP 50:95 to one glimpse, by class, with 95 % intervals.",
             plot_difference_by_class(contents.by_class, x)))
     for quantity in QUANTITIES:
-        if contents.training.loc[contents.training["quantity"] == quantity, "mean"].any():  # a loss part that is not used is 0 throughout
+        values = contents.training.loc[contents.training["quantity"] == quantity, "mean"]
+        if values.any():  # a loss part that is not used is 0 throughout
             groups["training"].append(Picture(
-                f"{quantity}_over_steps.png", f"{quantity} over the steps of the training: mean and range over the seeds.",
+                f"{quantity}_over_steps.png",
+                f"{quantity} over the steps of the training: mean and range over the seeds.",
                 plot_learning_curves(contents.training, quantity, x)))
     return groups
 

@@ -105,8 +105,8 @@ def _controls(runs, tables):
         return []
     title = "## Learned against the controls"
     if next(iter(tables.values())).empty:
-        return [title, "No run of another policy has as many glimpses and the seed of a learned one, so whether the learned\n"
-                       "policy has earned its name is open."]
+        return [title, "No run of another policy has as many glimpses and the seed of a learned one, so whether the\n"
+                       "learned policy has earned its name is open."]
     text = "The learned policy minus another one with as many glimpses, paired by seed, in points of mAP. It has earned its\n"
     text += "name where the intervals of all three controls, `fixed`, `random` and `repeat`, lie above 0."
     return [title, text, markdown(controls_shown(tables))]
@@ -139,7 +139,7 @@ def _classes(by_class, pictures):
 
 def _training(runs, pictures):
     missing = runs["log"].isna().sum()
-    text = "Each point is the mean over the steps since the point before it; the reward is logged where the policy learns."
+    text = "Each point is the mean over the steps since the one before; the reward is logged where the policy learns."
     note = f"Without a curve, since their `results.json` holds no log: {missing} of {len(runs)} runs."
     blocks = [*([text] if pictures else []), *([note] if missing else []), *_shown(pictures)]
     return _titled("## Learning curves", blocks)
@@ -161,9 +161,9 @@ def _policy(runs, split):
                       for delta in deltas]
             if not np.isnan(values).any():
                 rows.append([*map(axis_value, key), glimpse, *(f"{mean:+.2f} ({spread:.2f})" for mean, spread in values)])
-    text = "Where the glimpses look, as deltas from the proposal (a shift in widths and heights of the proposal, the logarithm\n"
-    text += "of the ratio of sizes): mean, and in brackets the spread over the proposals that overlap an object, means over seeds.\n"
-    text += "A spread near 0 says that the policy looks at the same place whatever it sees."
+    text = "Where the glimpses look, as deltas from the proposal (a shift in widths and heights of the proposal, the\n"
+    text += "logarithm of the ratio of sizes): mean, and in brackets the spread over the proposals that overlap an object,\n"
+    text += "means over seeds. A spread near 0 says that the policy looks at the same place whatever it sees."
     return ["## What the policy does", text, markdown(pd.DataFrame(rows, columns=[*axes, "glimpse", *deltas]))]
 
 

@@ -71,8 +71,9 @@ def plot_map_over_time(table, x="NUM_GLIMPSES", metric="mAP"):
     colours = {cell: line.style["color"] for line in lines for cell in line.cells.index}
     for cell, value in table[x].items():
         colour = NO_POLICY[0] if cell in shared.index else colours[cell]
-        axes.annotate(value_label(value), (times[cell], 100 * table["mean"][cell]), (6, -10), textcoords="offset points",
-                      color=colour, fontsize="small", path_effects=[withStroke(linewidth=2.5, foreground="white")])
+        axes.annotate(value_label(value), (times[cell], 100 * table["mean"][cell]), (6, -10), color=colour,
+                      textcoords="offset points", fontsize="small",
+                      path_effects=[withStroke(linewidth=2.5, foreground="white")])
     axes.set_xlabel("time (ms an image)")
     axes.set_ylabel(f"{metric} (%)")
     axes.margins(x=0.08, y=0.1)

@@ -1,5 +1,6 @@
-"""Curves of a study over the IoU threshold and over the steps of the training: one panel a policy, one line a value of x.
+"""Curves of a study over the IoU threshold and over the steps of the training.
 
+A panel is a policy, a line in it a value of the axis x of the study, usually of the number of glimpses.
 A cell that policies share, as the one with one glimpse, is drawn in black in the panel of each.
 """
 
@@ -8,7 +9,9 @@ import math
 import numpy as np
 from matplotlib import colormaps
 
-from glimpse.visualization.study_lines import LEVEL, axis_label, finish, lines_over, panel_grid, positions_of, value_label
+from glimpse.visualization.study_lines import (
+    LEVEL, axis_label, finish, lines_over, panel_grid, positions_of, value_label,
+)
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 # Labels of what the trainer logs.

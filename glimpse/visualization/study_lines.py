@@ -14,7 +14,9 @@ from matplotlib.figure import Figure
 
 # Colour and marker of what has no policy, as one glimpse, of each policy, and in turn of further ones.
 NO_POLICY = ("black", "o")
-POLICIES = {"learned": ("#D55E00", "s"), "fixed": ("#0072B2", "^"), "random": ("#009E73", "D"), "repeat": ("#CC79A7", "v")}
+POLICIES = {
+    "learned": ("#D55E00", "s"), "fixed": ("#0072B2", "^"), "random": ("#009E73", "D"), "repeat": ("#CC79A7", "v"),
+}
 FURTHER = (("#E69F00", "P"), ("#56B4E9", "X"), ("#999999", "<"))
 LINE_STYLES = ("-", "--", ":", "-.")
 LEVEL = {"color": "black", "linewidth": 0.8, "linestyle": (0, (5, 5))}  # a level to compare with
@@ -119,7 +121,8 @@ def values_and_bars(cells, columns, scale):
         Two float arrays, [N] and [2, N].
     """
     values, low, high = (scale * cells[column].to_numpy(float) for column in columns)
-    return values, np.maximum([values - low, high - values], 0)  # equal values may differ from their mean in the last bit
+    # Equal values may differ from their mean in the last bit.
+    return values, np.maximum([values - low, high - values], 0)
 
 
 def panel_grid(count, height=2.6, **sharing):

@@ -62,7 +62,7 @@ def test_the_seed_comes_from_the_configuration_where_it_is_no_axis(tmp_path, wri
         ({"SEED=0/results.json": "{"}, "SEED=0/results.json cannot be read .* run it again"),
         ({"SEED=0/results.json": "[1]"}, "SEED=0/results.json has no metrics"),
         ({"SEED=0/results.json": '{"metrics": {"loss": 1.0}}'}, "SEED=0/results.json has no metrics"),
-        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": [1], "reward": []}}'}, "SEED=0/results.json has a log"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": [1], "a": []}}'}, "SEED=0/results.json has a log"),
         ({"SEED=0/results.json": '{"metrics": {}, "log": {"reward": [1]}}'}, "SEED=0/results.json has a log"),
         ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": 1}}'}, "SEED=0/results.json has a log"),
         ({"SEED=0/results.json": '{"metrics": {}, "log": 1}'}, "SEED=0/results.json has a log"),

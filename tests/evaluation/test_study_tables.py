@@ -115,7 +115,8 @@ def test_intervals_are_repeatable_and_stay_in_the_range_of_the_values():
 def test_differences_to_the_controls_by_hand(tmp_path, write_study):
     values = {f"NUM_GLIMPSES=1,SEED={seed}": 0.1 for seed in range(3)}
     for seed, (learned, fixed, random) in enumerate([(0.50, 0.45, 0.20), (0.70, 0.60, 0.75), (0.60, 0.63, 0.30)]):
-        values |= {f"NUM_GLIMPSES=3,POLICY=learned,SEED={seed}": learned, f"NUM_GLIMPSES=3,POLICY=fixed,SEED={seed}": fixed}
+        values |= {f"NUM_GLIMPSES=3,POLICY=learned,SEED={seed}": learned}
+        values |= {f"NUM_GLIMPSES=3,POLICY=fixed,SEED={seed}": fixed}
         values |= {f"NUM_GLIMPSES=3,POLICY=random,SEED={seed}": random} if seed else {}
     values |= {"NUM_GLIMPSES=5,POLICY=learned,SEED=0": 0.8, "NUM_GLIMPSES=5,POLICY=repeat,SEED=0": 0.5}
     values |= {"NUM_GLIMPSES=2,POLICY=learned,SEED=0": 0.8, "NUM_GLIMPSES=2,POLICY=repeat,SEED=1": 0.5}  # no pair
@@ -161,7 +162,8 @@ def test_learning_curves_by_hand(tmp_path, write_run):
     assert axes_of(table) == ["NUM_GLIMPSES", "POLICY"]
     one = table[table["NUM_GLIMPSES"] == 1]
     columns = ["quantity", "step", "seeds", "mean", "low", "high"]
-    assert one[columns].to_numpy().tolist() == [["class_loss", 25, 3, 2.0, 1.0, 3.0], ["class_loss", 50, 3, 1.0, 0.5, 1.5]]
+    assert one[columns].to_numpy().tolist() == [
+        ["class_loss", 25, 3, 2.0, 1.0, 3.0], ["class_loss", 50, 3, 1.0, 0.5, 1.5]]
     two = table[table["NUM_GLIMPSES"] == 2]
     assert two["POLICY"].tolist() == ["learned"] * 2
     assert two[columns].to_numpy().tolist() == [["class_loss", 25, 1, 9, 9, 9], ["reward", 25, 1, 0.25, 0.25, 0.25]]

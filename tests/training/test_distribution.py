@@ -25,7 +25,7 @@ print("distances", np.abs(alone - start).max(), np.abs(shared - alone).max())
 
 
 def test_two_replicas_train_as_one_does(tiny):
-    """Six steps on batches of four images, and on their halves at two replicas; the devices are set before TensorFlow starts."""
+    """Six steps on batches of four images, and on their halves; devices are set before TensorFlow starts."""
     bindings = [*tiny, "Experiment.batch_size = 4", "POLICY = @fixed()"]
     ended = subprocess.run([sys.executable, "-c", PROGRAM, *bindings], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr[-2000:]

@@ -116,7 +116,8 @@ def test_another_axis_may_be_drawn_over():
 SIZES = pd.DataFrame({
     "POOLED_SIZE": pd.Categorical(["7", "3x7", "3"] * 2, ["3", "3x7", "7"], ordered=True),
     "NUM_GLIMPSES": pd.array([1, 1, 1, 3, 3, 3]), "POLICY": pd.array([None] * 3 + ["fixed"] * 3, dtype="string"),
-    "mean": [0.3, 0.2, 0.1, 0.6, 0.5, 0.4], "low": np.nan, "high": np.nan, "milliseconds_per_image": [9.0, 8, 7, 3, 2, 1],
+    "mean": [0.3, 0.2, 0.1, 0.6, 0.5, 0.4], "low": np.nan, "high": np.nan,
+    "milliseconds_per_image": [9.0, 8, 7, 3, 2, 1],
 })
 
 
@@ -166,7 +167,8 @@ def test_learning_curves_leave_out_who_has_not_logged_the_quantity():
     loss, reward = (plot_learning_curves(trainings(TABLE), quantity) for quantity in ("class_loss", "reward"))
     assert [panel.get_title() for panel in loss.axes] == ["fixed", "learned"]
     panel, = reward.axes
-    assert (panel.get_title(), panel.get_ylabel(), panel.get_xlabel()) == ("learned", "reward (0 to 1)", "training step")
+    assert (panel.get_title(), panel.get_xlabel(), panel.get_ylabel()) == (
+        "learned", "training step", "reward (0 to 1)")
     np.testing.assert_allclose(panel.lines[0].get_xydata(), [[25, 0.55], [50, 0.55]])
     # A number of glimpses has one colour in both, though one glimpse has no reward.
     colours = [{line.get_label(): line.get_color() for line in figure.axes[-1].lines} for figure in (loss, reward)]
