@@ -5,10 +5,7 @@ import json
 import pathlib
 
 from experiments.launch import exit_on_error
-from glimpse import config
-from glimpse.errors import GlimpseError
-from glimpse.training import run
-from glimpse.training.experiment import Experiment
+from glimpse.training.experiment import restored
 
 
 @exit_on_error
@@ -17,13 +14,7 @@ def main(arguments=None):
     flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
     flags.add_argument("--split", default="test", help="train, validation or test")
     flags = flags.parse_args(arguments)
-    if not (flags.run / run.CONFIG).is_file():
-        raise GlimpseError(f"--run={flags.run} holds no {run.CONFIG}; name the --workdir of a training")
-    with config.configuration(flags.run / run.CONFIG):
-        experiment = Experiment()
-        step = experiment.restore(flags.run)
-        if not step:
-            raise GlimpseError(f"--run={flags.run} holds no checkpoint yet; train it first")
+    with restored(flags.run) as (experiment, step):
         print(json.dumps({"step": step, **experiment.evaluate(flags.split)}, indent=2))
 
 

@@ -112,7 +112,7 @@ class GlimpseDetector(keras.Model):
         """
         feature_map = self.backbone(images)
         drop_seed = tf.random.fold_in(seed, 0) if dropout else None
-        output, state = self.controller(self.pool(feature_map, proposals, tf.zeros_like(proposals)), seed=drop_seed)
+        output, state = self.controller(self.read(feature_map, proposals, tf.zeros_like(proposals)), seed=drop_seed)
         if episodes is not None:
             width = tf.shape(proposals)[1]
             rows = (tf.range(tf.shape(proposals)[0])[:, None] * width + episodes[None, :])
@@ -129,7 +129,7 @@ class GlimpseDetector(keras.Model):
             deltas.append(delta)
             glimpses.append(boxes.clip(boxes.decode(delta, proposals), tf.shape(images)[1], tf.shape(images)[2]))
             drop_seed = tf.random.fold_in(seed, 2 * step + 2) if dropout else None
-            output, state = self.controller(self.pool(feature_map, glimpses[-1], delta), state, drop_seed)
+            output, state = self.controller(self.read(feature_map, glimpses[-1], delta), state, drop_seed)
             fused.append(FUSIONS[self.fusion](fused[-1], output, step + 2))
 
         def per_episode(steps, width):  # list of [B * M, width] or [B, M, width] -> [B, M, len, width]
@@ -140,12 +140,15 @@ class GlimpseDetector(keras.Model):
         return Rollout(tf.stack(glimpses, axis=2), per_episode(deltas, 4), per_episode(seen, units),
                        per_episode(fused, units))
 
-    def pool(self, feature_map, glimpses, deltas):
-        """What the controller takes: glimpses and their deltas, both [B, M, 4], pooled as vectors [B * M, I]."""
+    def pool(self, feature_map, glimpses):
+        """Glimpses [B, M, 4], xyxy in pixels of the image, of the shared map: [B, M, pooled_height, pooled_width, C]."""
         if self.pooling == "max":
-            pooled = roi_pool(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride)
-        else:
-            pooled = roi_align(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride, box_gradient=True)
+            return roi_pool(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride)
+        return roi_align(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride, box_gradient=True)
+
+    def read(self, feature_map, glimpses, deltas):
+        """What the controller takes of glimpses and their deltas, both [B, M, 4]: vectors [B * M, I]."""
+        pooled = self.pool(feature_map, glimpses)
         pooled = tf.reshape(pooled, [-1, self.pooled_size[0] * self.pooled_size[1] * feature_map.shape[-1]])
         if self.delta_input:
             pooled = tf.concat([pooled, tf.cast(tf.reshape(deltas, [-1, 4]), pooled.dtype)], axis=-1)
@@ -158,23 +161,33 @@ class GlimpseDetector(keras.Model):
         deltas = tf.reshape(deltas, tf.concat([tf.shape(deltas)[:-1], [self.num_classes, 4]], axis=0))
         return logits, deltas * self.box_scale
 
-    def detect(self, images, proposals, seed, score_threshold=0.01, nms_iou=0.3, most_detections=100):
+    def answers(self, fused, proposals, images):
+        """What the heads say of every proposal: boxes [B, M, K, 4], cut to the image, and probabilities [B, M, K + 1].
+
+        Args: fused [B, M, D], after any glimpse; proposals [B, M, 4], xyxy; images, whose size counts.
+        """
+        logits, deltas = self.heads(fused)
+        placed = boxes.decode(deltas, proposals[:, :, None])
+        return boxes.clip(placed, tf.shape(images)[1], tf.shape(images)[2]), tf.nn.softmax(logits)
+
+    def detect(self, images, proposals, seed, **limits):
         """Detections of a batch: the policy's mean, all heads at the last step, non-maximum suppression a class.
 
-        Args: images, proposals, seed as in `call` (only the random policy draws here); a box of a score below
-          `score_threshold` is dropped; `nms_iou` and 100 detections are those of Fast R-CNN.
+        Args: images, proposals, seed as in `call` (only the random policy draws here); limits, those of `suppress`.
         Returns: (Detections, Rollout).
         """
         rollout = self(images, proposals, seed)
-        return self.detections(images, proposals, rollout.fused[:, :, -1], score_threshold, nms_iou, most_detections), rollout
+        return suppress(*self.answers(rollout.fused[:, :, -1], proposals, images), **limits), rollout
 
-    def detections(self, images, proposals, fused, score_threshold=0.01, nms_iou=0.3, most_detections=100):
-        """What the heads make of the fused vectors [B, N, D] of the proposals [B, N, 4], as in `detect`: Detections."""
-        logits, deltas = self.heads(fused)
-        placed = boxes.decode(deltas, proposals[:, :, None])
-        placed = boxes.clip(placed, tf.shape(images)[1], tf.shape(images)[2])
-        # The op asks for yxyx; overlaps, and so its answer, are the same with the axes exchanged.
-        kept = tf.image.combined_non_max_suppression(
-            placed, tf.nn.softmax(logits)[..., 1:], most_detections, most_detections,
-            iou_threshold=nms_iou, score_threshold=score_threshold, clip_boxes=False)
-        return Detections(kept.nmsed_boxes, kept.nmsed_scores, tf.cast(kept.nmsed_classes, tf.int32), kept.valid_detections)
+
+def suppress(placed, probabilities, score_threshold=0.01, nms_iou=0.3, most_detections=100):
+    """Non-maximum suppression, a class at a time, of what `GlimpseDetector.answers` gives: Detections.
+
+    A box of a score below `score_threshold` is dropped; `nms_iou` and 100 detections are those of Fast R-CNN.
+    """
+    # The op asks for yxyx; overlaps, and so its answer, are the same with the axes exchanged.
+    kept = tf.image.combined_non_max_suppression(
+        placed, probabilities[..., 1:], most_detections, most_detections,
+        iou_threshold=nms_iou, score_threshold=score_threshold, clip_boxes=False)
+    return Detections(kept.nmsed_boxes, kept.nmsed_scores, tf.cast(kept.nmsed_classes, tf.int32),
+                      kept.valid_detections)

@@ -15,11 +15,11 @@ def look_until_sure(detector, images, proposals, seed, confidence):
 
     Args: a GlimpseDetector; images, proposals and seed as in its `call`; confidence: above 1, every proposal gets all T
       glimpses, at 0 one.
-    Returns: fused float32 [B, N, D], what `detector.detections` takes; looks int32 [B, N], 1 .. T.
+    Returns: fused float32 [B, N, D], what `detector.answers` takes; looks int32 [B, N], 1 .. T.
     """
     batch, width = tf.shape(proposals)[0], tf.shape(proposals)[1]
     feature_map = detector.backbone(images)
-    output, state = detector.controller(detector.pool(feature_map, proposals, tf.zeros_like(proposals)))
+    output, state = detector.controller(detector.read(feature_map, proposals, tf.zeros_like(proposals)))
     fused, looks, rows = output, tf.ones([batch * width], tf.int32), tf.range(batch * width)
     flat_proposals = tf.reshape(proposals, [-1, 4])
     for step in range(detector.num_glimpses - 1):
@@ -32,7 +32,7 @@ def look_until_sure(detector, images, proposals, seed, confidence):
         # The pooling takes as many glimpses of each image: the lists are filled up, and cut again.
         counts = tf.math.bincount(rows // width, minlength=batch, maxlength=batch)
         padded = (tf.RaggedTensor.from_row_lengths(part, counts).to_tensor() for part in (glimpses, deltas))
-        pooled = detector.pool(feature_map, *padded)
+        pooled = detector.read(feature_map, *padded)
         pooled = tf.boolean_mask(pooled, tf.reshape(tf.sequence_mask(counts), [-1]))
         output, state = detector.controller(pooled, state)
         place = rows[:, None]

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from glimpse.backbones import small_cnn
-from glimpse.detector import GlimpseDetector
+from glimpse.detector import GlimpseDetector, suppress
 from glimpse.halting import look_until_sure
 from glimpse.policies import FixedPolicy, LearnedPolicy
 
@@ -47,7 +47,7 @@ def test_the_extremes_are_one_glimpse_and_all_of_them():
         fused, looks = look_until_sure(network, IMAGES, PROPOSALS, SEED, confidence)
         np.testing.assert_allclose(fused, whole[:, :, glimpse], rtol=1e-4, atol=1e-5)
         assert (looks.numpy() == glimpse + 1).all()
-        found = network.detections(IMAGES, PROPOSALS, fused)
+        found = suppress(*network.answers(fused, PROPOSALS, IMAGES))
         if glimpse == 2:
             np.testing.assert_allclose(found.scores, network.detect(IMAGES, PROPOSALS, SEED)[0].scores, rtol=1e-4)
 

@@ -12,9 +12,10 @@ from glimpse.overlaps import pairwise_iou
 from glimpse.randomness import stateless_seed
 
 DELTAS = ("dx", "dy", "log_width", "log_height")
+BATCH_SIZE = 10  # a part of what the random policy's glimpses follow from
 
 
-def evaluate_detector(detector, examples, proposals, seed, batch_size=10):
+def evaluate_detector(detector, examples, proposals, seed):
     """Detects on every image and scores the answers.
 
     Args: a built GlimpseDetector; a data set; proposals, callable image -> [N, 4]; seed of the run, from which the
@@ -22,15 +23,11 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10):
     Returns: {"metrics": see `glimpse.evaluation.average_precision`, "milliseconds_per_image": median over batches of
       network and non-maximum suppression, "policy": see `policy_statistics`}.
     """
-    # All shapes but the batch's are known to the graph, for RoI pooling is compiled then.
-    image = examples[0].image
-    detect = tf.function(detector.detect, input_signature=[
-        tf.TensorSpec([None, *image.shape], tf.uint8), tf.TensorSpec([None, *proposals(image).shape], tf.float32),
-        tf.TensorSpec([2], tf.int32)])
+    detect = graph_of(detector.detect, examples[0].image, proposals)
     detections, truth, deltas, seconds = [], [], [], []
-    batches = evaluation_batches(examples, proposals, batch_size)
+    batches = evaluation_batches(examples, proposals, BATCH_SIZE)
     for step, (chosen, images, boxes) in enumerate(tqdm(
-            batches, "evaluating", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
+            batches, "evaluating", total=-(-len(examples) // BATCH_SIZE), unit="batch", disable=None)):
         start = time.perf_counter()
         found, rollout = detect(images, boxes, stateless_seed(seed, "evaluation", step))
         found = [part.numpy() for part in found]
@@ -47,6 +44,16 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10):
         "milliseconds_per_image": 1000 * float(np.median(seconds[1:] or seconds)),
         "policy": policy_statistics(np.concatenate(deltas)),
     }
+
+
+def graph_of(function, image, proposals):
+    """`function` of (images, proposals, seed) as a graph.
+
+    All shapes but the batch's are known to it, for RoI pooling is compiled then.
+    """
+    return tf.function(function, input_signature=[
+        tf.TensorSpec([None, *image.shape], tf.uint8), tf.TensorSpec([None, *proposals(image).shape], tf.float32),
+        tf.TensorSpec([2], tf.int32)])
 
 
 def policy_statistics(deltas):

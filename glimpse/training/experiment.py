@@ -1,5 +1,6 @@
 """An experiment: what one configuration describes, trained, evaluated, written down."""
 
+import contextlib
 import pathlib
 import sys
 import time
@@ -8,6 +9,7 @@ import gin
 import keras
 import tensorflow as tf
 
+from glimpse import config
 from glimpse.data.batches import training_batches
 from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, whole_number
@@ -97,3 +99,19 @@ class Experiment:
         result = evaluate_detector(self.detector, examples, self.proposals, self.seed)
         # What the proposals themselves can reach, before any is moved: it bounds what the network can find.
         return result | {"proposal_recall": {f"{iou:.2f}": recall(self.proposals, examples, iou) for iou in (0.5, 0.7)}}
+
+
+@contextlib.contextmanager
+def restored(workdir):
+    """The experiment of a trained run, with its configuration in force: yields (Experiment, step of its checkpoint).
+
+    Raises: GlimpseError where `workdir` holds no run, or one without a checkpoint.
+    """
+    if not (pathlib.Path(workdir) / run.CONFIG).is_file():
+        raise GlimpseError(f"--run={workdir} holds no {run.CONFIG}; name the --workdir of a training")
+    with config.configuration(pathlib.Path(workdir) / run.CONFIG):
+        experiment = Experiment()
+        step = experiment.restore(workdir)
+        if not step:
+            raise GlimpseError(f"--run={workdir} holds no checkpoint yet; train it first")
+        yield experiment, step

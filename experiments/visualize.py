@@ -1,0 +1,117 @@
+"""Draws what a trained run looks at: python -m experiments.visualize --run=runs/x [--image=test-00012 | --photo=FILE]
+
+Without --image or --photo: contact sheet and strips of the best gains, the worst losses and a random draw, and the
+policy's map. With one of them: strips of the most confident detections there. Each strip is a PNG, a PDF and a GIF.
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+from tqdm import tqdm
+
+from experiments.launch import exit_on_error
+from glimpse.data.photo import read_photo
+from glimpse.errors import GlimpseError, whole_number
+from glimpse.evaluation.sequences import (
+    follow, near_objects, pooled_glimpses, sequences_of_detections, sequences_of_objects)
+from glimpse.randomness import generator
+from glimpse.training.experiment import restored
+from glimpse.visualization.policy_map import plot_policy_map
+from glimpse.visualization.sequences import plot_contact_sheet, plot_strip
+from glimpse.visualization.writing import write_animation, write_figure
+
+
+@exit_on_error
+def main(arguments=None):
+    flags = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
+    flags.add_argument("--split", default="test", help="train, validation or test")
+    subject = flags.add_mutually_exclusive_group()
+    subject.add_argument("--image", metavar="ID", help="only this image of the split, such as test-00012")
+    subject.add_argument("--photo", metavar="FILE", help="a picture file instead")
+    flags.add_argument("--detections", type=int, default=4, metavar="K",
+                       help="strips to draw of an image, or of each kind of the contact sheet (default: 4)")
+    flags.add_argument("--out", type=pathlib.Path, help="directory of the pictures; RUN/pictures unless given")
+    flags = flags.parse_args(arguments)
+    most = whole_number("--detections", flags.detections)
+    out = flags.out or flags.run / "pictures"
+    if out.exists() and not out.is_dir():
+        raise GlimpseError(f"--out={out} is a file; name a directory")
+    with restored(flags.run) as (experiment, _):
+        if flags.photo:
+            examples = [read_photo(flags.photo, experiment.training_data[0].image.shape)]
+            draw_image(experiment, examples, examples[0].id, most, out)
+        elif flags.image:
+            draw_image(experiment, experiment.data(split=flags.split), flags.image, most, out)
+        else:
+            draw_split(experiment, flags.split, most, out)
+    print(f"pictures: {out}")
+
+
+def draw_image(experiment, examples, image_id, most, out):
+    """Strips of the most confident detections of one image."""
+    followed = next(follow(experiment.detector, examples, experiment.proposals, experiment.seed, image_id), None)
+    if followed is None:
+        raise GlimpseError(f"--image={image_id} is not among the {len(examples)} images, "
+                           f"{examples[0].id} to {examples[len(examples) - 1].id}; name one of them")
+    sequences = sequences_of_detections(followed, most)
+    if not sequences:
+        raise GlimpseError(f"nothing was detected in {image_id}: no score reaches 0.01; look at another image")
+    for place, sequence in enumerate(tqdm(sequences, "drawing", unit="strip", disable=None), start=1):
+        draw_strip(experiment, followed.example.image, sequence, out / f"{image_id}_detection{place}")
+
+
+def draw_split(experiment, split, most, out):
+    """The contact sheet of a split with a strip for each of its sequences, and the policy's map."""
+    examples, objects, sequences, near = experiment.data(split=split), 0, [], []
+    for followed in follow(experiment.detector, examples, experiment.proposals, experiment.seed):
+        objects += int((~followed.example.difficult).sum())
+        sequences += sequences_of_objects(followed)
+        near.append(near_objects(followed))
+    if not sequences:
+        raise GlimpseError(f"--split={split}: no proposal overlaps any of its {objects} objects by half; "
+                           "name another split")
+    groups, rule = chosen_sequences(sequences, most, generator(experiment.seed, "contact sheet"))
+    caption = (f"Sequences of glimpses on the {split} split, of each object from the proposal that overlaps it most.\n"
+               f"{len(sequences):,} of {objects:,} objects (the others have no proposal of IoU 0.5); {rule}\n"
+               "P: probability of the object's class; IoU: overlap of that class's box with the object.")
+    shown = {title: [(examples[each.index].image, each) for each in group] for title, group in groups.items()}
+    out.mkdir(parents=True, exist_ok=True)
+    write_figure(out / "contact_sheet", plot_contact_sheet(shown, experiment.training_data.class_names, caption))
+    if experiment.detector.num_glimpses > 1:
+        write_figure(out / "policy_map", plot_policy_map(*(np.concatenate(parts) for parts in zip(*near))))
+    strips = [(f"{title.split()[0]}{place}_{sequence.name.split(',')[0]}", image, sequence)
+              for title, group in shown.items() for place, (image, sequence) in enumerate(group, start=1)]
+    for name, image, sequence in tqdm(strips, "drawing", unit="strip", disable=None):
+        draw_strip(experiment, image, sequence, out / name)
+
+
+def chosen_sequences(sequences, most, random):
+    """Best, worst and randomly drawn, `most` of each and by gain, or by reward where one glimpse gains nothing.
+
+    Returns: {title: list of GlimpseSequence}, and the rule in words.
+    """
+    single = len(sequences[0].glimpses) == 1
+    values = np.array([each.rewards[-1] if single else each.gain for each in sequences])
+    order = np.argsort(-values, kind="stable")
+    drawn = random.choice(len(sequences), min(most, len(sequences)), replace=False)
+    titles = ("best answers", "worst answers") if single else ("best gains", "worst losses")
+    rule = ("best and worst by P × IoU, and a random draw." if single else
+            "best and worst by gain, P × IoU after the last glimpse minus after the first, and a random draw.")
+    places = {titles[0]: order[:most], titles[1]: order[::-1][:most], "random draw": drawn}
+    return {title: [sequences[place] for place in chosen] for title, chosen in places.items()}, rule
+
+
+def draw_strip(experiment, image, sequence, path):
+    """Writes one sequence as PNG, PDF and GIF."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pooled = pooled_glimpses(experiment.detector, image, sequence.glimpses)
+    frames = [plot_strip(image, sequence, pooled, experiment.training_data.class_names, shown)
+              for shown in range(1, len(sequence.glimpses) + 1)]
+    write_figure(path, frames[-1])
+    write_animation(path, frames)
+
+
+if __name__ == "__main__":
+    main()
