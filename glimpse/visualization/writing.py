@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 from PIL import Image
 
 from glimpse.files import write_whole
@@ -22,8 +23,9 @@ def write_figure(path, figure):
 def write_animation(path, figures):
     """Writes figures of one size as the frames of `path`.gif, which starts again at the end; returns its path."""
     frames = [Image.open(io.BytesIO(_drawn(figure, "png", FRAME_PIXELS_PER_INCH))).convert("RGB") for figure in figures]
-    # One palette for all frames, or colours would flicker; without dithering, or areas of one colour would.
-    palette = frames[-1].quantize(256, Image.Quantize.MAXCOVERAGE)
+    # One palette for all frames, or colours would flicker; no dithering, or areas of one colour would.
+    together = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames]))
+    palette = together.quantize(256, Image.Quantize.MAXCOVERAGE)
     frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     path, gif = path.with_name(f"{path.name}.gif"), io.BytesIO()
     pauses = [FRAME_MILLISECONDS] * (len(frames) - 1) + [LAST_FRAME_MILLISECONDS]
