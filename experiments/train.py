@@ -45,6 +45,7 @@ def train(experiment, workdir):
         "milliseconds_per_image": evaluated[experiment.evaluation_splits[-1]]["milliseconds_per_image"],
         "seconds": seconds,
         **run.environment(),
+        "diagnostics": run.last_diagnostics(workdir),
         "log": run.log_by_columns(workdir),
     })
     for split, result in evaluated.items():

@@ -139,7 +139,7 @@ def _classes(by_class, pictures):
 
 def _training(runs, pictures):
     missing = runs["log"].isna().sum()
-    text = "Each point is the mean over the steps since the one before; the reward is logged where the policy learns."
+    text = "Each point is the mean over the steps since the one before. P × IoU is that of foreground RoIs after the last glimpse."
     note = f"Without a curve, since their `results.json` holds no log: {missing} of {len(runs)} runs."
     blocks = [*([text] if pictures else []), *([note] if missing else []), *_shown(pictures)]
     return _titled("## Learning curves", blocks)

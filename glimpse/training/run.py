@@ -49,10 +49,19 @@ def read_metrics(workdir):
 
 
 def log_by_columns(workdir):
-    """The log of a run by columns, {"step": [25, ...], "class_loss": [2.13, ...]}, to six significant digits."""
+    """The log of a run by columns, {"step": [25, ...], "class_loss": [2.13, ...]}, to six significant digits.
+
+    Of the diagnostics of single glimpses, whose names hold a slash, `last_diagnostics` tells.
+    """
     lines = read_metrics(workdir)
     return {name: [line[name] if name == "step" else float(f"{line[name]:.6g}") for line in lines]
-            for name in (lines[0] if lines else {})}
+            for name in (lines[0] if lines else {}) if "/" not in name}
+
+
+def last_diagnostics(workdir):
+    """What the last line of the log says of looking, see `glimpse.training.diagnostics`: {"glimpse_2/gain": 0.21, ...}."""
+    last = (read_metrics(workdir) or [{}])[-1]
+    return {name: float(f"{value:.6g}") for name, value in last.items() if "/" in name}
 
 
 def environment():

@@ -19,8 +19,8 @@ QUANTITIES = {
     "class_loss": "class loss (nats a RoI)",
     "box_loss": "box loss (smooth L1, a RoI)",
     "decay_loss": "weight decay",
-    "policy_loss": "policy loss (REINFORCE)",
-    "reward": "reward (0 to 1)",
+    "policy_loss": "policy loss (surrogate)",
+    "reward": "P × IoU (0 to 1)",
 }
 
 

@@ -10,7 +10,7 @@ from glimpse.data.proposals import WindowGrid
 from glimpse.detector import GlimpseDetector
 from glimpse.evaluation.sequences import (
     detected_proposals, follow, near_objects, pooled_glimpses, sequences_of_detections, sequences_of_objects)
-from glimpse.objectives import terminal_reward
+from glimpse.objectives import answer_quality
 from glimpse.ops import roi_pool
 from glimpse.overlaps import pairwise_iou
 from glimpse.policies import FixedPolicy, RandomPolicy
@@ -107,7 +107,7 @@ def test_objects_are_followed_from_the_proposal_that_overlaps_them_most():
         assert (sequence.boxes > 0).all() and (sequence.boxes < [40, 32, 40, 32]).all()
         for step, reward in enumerate(sequence.rewards):
             logits, deltas = network.heads(rollout.fused[:, best:best + 1, step])
-            expected = terminal_reward(logits, deltas, proposals[None, best:best + 1],
+            expected, _ = answer_quality(logits, deltas, proposals[None, best:best + 1],
                                        tf.constant([[1 + sequence.label]]), OBJECTS[None, place:place + 1])
             assert reward == pytest.approx(float(expected[0, 0]), rel=1e-3)
         assert sequence.gain == pytest.approx(sequence.rewards[2] - sequence.rewards[0])
