@@ -80,7 +80,7 @@ class Photos:
                     size, in_doubt = probe
                     self._turned += in_doubt
                     self._checked.append((annotation.id, annotation.path, *self._objects(annotation.objects, *size)))
-        self._log(source, len(annotations))
+        self._log(source)
         if not self._checked:
             raise GlimpseError(f"{source} has no image that can be used")
 
@@ -144,7 +144,7 @@ class Photos:
             raise fault
         self.skipped[what].append(fault)
 
-    def _log(self, source, images):
+    def _log(self, source):
         for what, faults in self.skipped.items():
             kinds = collections.Counter(fault.kind for fault in faults)
             for kind, count in kinds.items():

@@ -30,7 +30,7 @@ def write_voc(root, images, size=(40, 30), split="train"):
         if not (root / "JPEGImages" / f"{id}.jpg").exists():
             write_image(root / "JPEGImages" / f"{id}.jpg")
         text = "".join(
-            f"<object><name>{name}</name>{''.join(f'<difficult>{flag}</difficult>' for flag in difficult)}"
+            f"<object><name>{name}</name><pose>Left</pose><truncated>0</truncated>{''.join(f'<difficult>{flag}</difficult>' for flag in difficult or [0])}"
             f"<bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox></object>"
             for name, x1, y1, x2, y2, *difficult in objects)
         declared = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>" if size else ""
