@@ -85,7 +85,7 @@ class GlimpseDetector(keras.Model):
         for head in (self.class_head, self.box_head):
             head.build((None, self.controller.fc7.units))
 
-    def call(self, images, proposals, seed, explore=False, dropout=False, episodes=None):
+    def call(self, images, proposals, seed, explore=False, dropout=False, episodes=None, sizes=None):
         """Looks T times at each proposal.
 
         Args:
@@ -96,6 +96,7 @@ class GlimpseDetector(keras.Model):
           dropout: apply it.
           episodes: int32 [M], which proposal (0..N-1) each episode looks at; None for one episode a proposal.
             The first glimpse is the proposal for every episode, so it is pooled and encoded once a proposal.
+          sizes: int32 [B, 2], height and width of each image where it is padded to those of `images`.
         Returns: a Rollout.
         """
         feature_map = self.backbone(images)
@@ -114,7 +115,7 @@ class GlimpseDetector(keras.Model):
                 seen, step=step, seed=tf.random.fold_in(seed, 2 * step + 1), explore=explore)
             deltas.append(tf.reshape(delta, tf.shape(proposals)))
             means.append(tf.reshape(mean, tf.shape(proposals)))
-            glimpses.append(boxes.clip(boxes.decode(deltas[-1], proposals), tf.shape(images)[1], tf.shape(images)[2]))
+            glimpses.append(boxes.clip(boxes.decode(deltas[-1], proposals), *_limits(images, sizes)))
             drop_seed = tf.random.fold_in(seed, 2 * step + 2) if dropout else None
             output, state = self._look(feature_map, glimpses[-1], state, drop_seed)
             fused.append(FUSIONS[self.fusion](fused[-1], output))
@@ -139,20 +140,32 @@ class GlimpseDetector(keras.Model):
         deltas = tf.reshape(deltas, tf.concat([tf.shape(deltas)[:-1], [self.num_classes, 4]], axis=0))
         return logits, deltas * self.box_scale
 
-    def detect(self, images, proposals, seed, score_threshold=0.01, nms_iou=0.3, most_detections=100):
+    def detect(self, images, proposals, seed, sizes=None, valid=None, score_threshold=0.01, nms_iou=0.3,
+               most_detections=100):
         """Detections of a batch: the policy's mean, all heads at the last step, non-maximum suppression a class.
 
-        Args: images, proposals, seed as in `call` (only the random policy draws here); a box of a score below
+        Args: images, proposals, seed, sizes as in `call` (only the random policy draws here); valid: bool [B, N], False
+          for proposals that only fill up the list of an image and are never detected; a box of a score below
           `score_threshold` is dropped; `nms_iou` and 100 detections are those of Fast R-CNN.
         Returns: (Detections, Rollout).
         """
-        rollout = self(images, proposals, seed)
+        rollout = self(images, proposals, seed, sizes=sizes)
         logits, deltas = self.heads(rollout.fused[:, :, -1])
         placed = boxes.decode(deltas, proposals[:, :, None])
-        placed = boxes.clip(placed, tf.shape(images)[1], tf.shape(images)[2])
+        placed = boxes.clip(placed, *(limit[..., None] for limit in _limits(images, sizes)))
+        scores = tf.nn.softmax(logits)[..., 1:]
+        if valid is not None:
+            scores = tf.where(valid[:, :, None], scores, -1.0)
         # The op asks for yxyx; overlaps, and so its answer, are the same with the axes exchanged.
         kept = tf.image.combined_non_max_suppression(
-            placed, tf.nn.softmax(logits)[..., 1:], most_detections, most_detections,
+            placed, scores, most_detections, most_detections,
             iou_threshold=nms_iou, score_threshold=score_threshold, clip_boxes=False)
         return Detections(kept.nmsed_boxes, kept.nmsed_scores, tf.cast(kept.nmsed_classes, tf.int32),
                           kept.valid_detections), rollout
+
+
+def _limits(images, sizes):
+    """Height and width that the boxes of each image are cut to, [1] or [B, 1]."""
+    if sizes is None:
+        return tf.shape(images)[1:2], tf.shape(images)[2:3]
+    return sizes[:, :1], sizes[:, 1:]

@@ -26,8 +26,8 @@ class WindowGrid:
         self.shapes = [(size / ratio**0.5, size * ratio**0.5) for size in sizes for ratio in aspect_ratios]
         self.stride = real_number("WindowGrid.stride", stride, minimum=0.05, maximum=1)
 
-    def __call__(self, image):
-        """Proposals of an image [H, W, C]: float32 [N, 4], xyxy in its pixels."""
+    def __call__(self, image, id=None):
+        """Proposals of an image [H, W, C], whatever its id: float32 [N, 4], xyxy in its pixels."""
         windows = []
         for height, width in self.shapes:
             height, width = min(height, image.shape[0]), min(width, image.shape[1])
@@ -46,13 +46,13 @@ def _places(length, window, stride):
 def recall(proposals, examples, iou_threshold):
     """Share of the objects (difficult ones left out) that some proposal overlaps by at least `iou_threshold`.
 
-    proposals: callable image -> [N, 4]. It bounds the recall, and so the AP, that any detector can reach before
+    proposals: callable (image, id) -> [N, 4]. It bounds the recall, and so the AP, that any detector can reach before
     its box regression moves a proposal.
     """
     found = total = 0
     for example in examples:
         boxes = example.boxes[~example.difficult]
-        best = pairwise_iou(proposals(example.image), boxes).max(axis=0, initial=0)
+        best = pairwise_iou(proposals(example.image, example.id), boxes).max(axis=0, initial=0)
         found += int((best >= iou_threshold).sum())
         total += len(boxes)
     return found / max(total, 1)

@@ -14,39 +14,48 @@ from glimpse.randomness import stateless_seed
 DELTAS = ("dx", "dy", "log_width", "log_height")
 
 
-def evaluate_detector(detector, examples, proposals, seed, batch_size=10):
+def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framing=None):
     """Detects on every image and scores the answers.
 
-    Args: a built GlimpseDetector; a data set; proposals, callable image -> [N, 4]; seed of the run, from which the
-      random policy's glimpses follow (seed, "evaluation", batch).
+    Args: a built GlimpseDetector; a data set; proposals, callable (image, id) -> [N, 4]; seed of the run, from which the
+      random policy's glimpses follow (seed, "evaluation", batch); framing, a Framing, or None for images of one size.
     Returns: {"metrics": see `glimpse.evaluation.average_precision`, "milliseconds_per_image": median over batches of
       network and non-maximum suppression, "policy": see `policy_statistics`}.
     """
-    # All shapes but the batch's are known to the graph, for RoI pooling is compiled then.
-    image = examples[0].image
-    detect = tf.function(detector.detect, input_signature=[
-        tf.TensorSpec([None, *image.shape], tf.uint8), tf.TensorSpec([None, *proposals(image).shape], tf.float32),
-        tf.TensorSpec([2], tf.int32)])
+    detect = None
     detections, truth, deltas, seconds = [], [], [], []
-    batches = evaluation_batches(examples, proposals, batch_size)
-    for step, (chosen, images, boxes) in enumerate(tqdm(
+    batches = evaluation_batches(examples, proposals, batch_size, framing)
+    for step, batch in enumerate(tqdm(
             batches, "evaluating", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
+        detect = detect or _compiled(detector, batch, framing)
         start = time.perf_counter()
-        found, rollout = detect(images, boxes, stateless_seed(seed, "evaluation", step))
+        found, rollout = detect(batch.images, batch.proposals, stateless_seed(seed, "evaluation", step), batch.sizes,
+                                batch.valid)
         found = [part.numpy() for part in found]
-        seconds.append((time.perf_counter() - start) / len(chosen))
-        for example, image_boxes, scores, labels, valid in zip(chosen, *found):
-            detections.append({"boxes": image_boxes[:valid], "scores": scores[:valid], "labels": labels[:valid]})
+        seconds.append((time.perf_counter() - start) / len(batch.examples))
+        for example, scale, boxes, scores, labels, count in zip(batch.examples, batch.scales, *found):
+            detections.append({"boxes": boxes[:count] / scale, "scores": scores[:count], "labels": labels[:count]})
             truth.append({"boxes": example.boxes, "labels": example.labels, "difficult": example.difficult})
-        for example, image_proposals, image_deltas in zip(chosen, boxes, rollout.deltas.numpy()):
-            near = pairwise_iou(image_proposals, example.boxes).max(axis=1, initial=0) >= 0.5
-            deltas.append(image_deltas[near])
+        for example, scale, boxes, valid, image_deltas in zip(
+                batch.examples, batch.scales, batch.proposals, batch.valid, rollout.deltas.numpy()):
+            near = pairwise_iou(boxes / scale, example.boxes).max(axis=1, initial=0) >= 0.5
+            deltas.append(image_deltas[near & valid])
     return {
         "metrics": evaluate(detections, truth, examples.class_names),
         # The first batch traces the function.
         "milliseconds_per_image": 1000 * float(np.median(seconds[1:] or seconds)),
         "policy": policy_statistics(np.concatenate(deltas)),
     }
+
+
+def _compiled(detector, batch, framing):
+    """`detector.detect` as a graph that knows all shapes but the batch's where it can, for RoI pooling is compiled then."""
+    image, proposals = batch.images.shape[1:], batch.proposals.shape[1:]
+    if framing is not None:
+        image, proposals = (*(framing.canvas or (None, None)), image[2]), (None, 4)
+    return tf.function(detector.detect, input_signature=[
+        tf.TensorSpec([None, *image], tf.uint8), tf.TensorSpec([None, *proposals], tf.float32), tf.TensorSpec([2], tf.int32),
+        tf.TensorSpec([None, 2], tf.int32), tf.TensorSpec([None, proposals[0]], tf.bool)])
 
 
 def policy_statistics(deltas):

@@ -83,7 +83,7 @@ class Trainer(keras.Model):
 
         with tf.GradientTape() as tape:
             rollout = self.detector(batch["images"], batch["rois"], seed, explore=True, dropout=True,
-                                    episodes=episodes if extra else None)
+                                    episodes=episodes if extra else None, sizes=batch["sizes"])
             logits, deltas = self.detector.heads(rollout.fused[:, :, -1])
             class_loss, box_loss = detection_loss(
                 logits, deltas, proposals, classes, targets, share[None, :], self.detector.box_scale)

@@ -28,7 +28,7 @@ def test_a_window_larger_than_the_image_is_the_image():
 def test_recall_by_hand():
     example = Example("x", np.zeros((8, 8, 1), np.uint8), np.array([[0, 0, 4, 4], [4, 4, 8, 8], [1, 1, 2, 2]], np.float32),
                       np.zeros(3, np.int32), np.array([False, False, True]))
-    proposals = lambda image: np.array([[0, 0, 4, 4], [4, 4, 8, 6]], np.float32)  # noqa: E731
+    proposals = lambda image, id: np.array([[0, 0, 4, 4], [4, 4, 8, 6]], np.float32)  # noqa: E731
     assert recall(proposals, [example], 0.5) == 1
     assert recall(proposals, [example], 0.6) == 0.5  # the second overlaps by exactly 0.5
     assert recall(proposals, [], 0.5) == 0
