@@ -15,6 +15,8 @@ from glimpse.errors import GlimpseError, whole_number
 from glimpse.evaluation.detector import evaluate_detector
 from glimpse.training import run
 
+PROPOSAL_IOUS = (0.5, 0.7)
+
 
 @gin.configurable
 class Experiment:
@@ -105,4 +107,5 @@ class Experiment:
         result = evaluate_detector(self.detector, examples, self.proposals, self.seed, self.evaluation_batch_size,
                                    self.framing)
         # What the proposals themselves can reach, before any is moved: it bounds what the network can find.
-        return result | {"proposal_recall": {f"{iou:.2f}": recall(self.proposals, examples, iou) for iou in (0.5, 0.7)}}
+        found = recall(self.proposals, examples, PROPOSAL_IOUS)[0]
+        return result | {"proposal_recall": {f"{iou:.2f}": float(share) for iou, share in zip(PROPOSAL_IOUS, found)}}
