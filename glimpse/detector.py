@@ -82,6 +82,10 @@ class GlimpseDetector(keras.Model):
     def build(self, images_shape):
         if not self.backbone.built:
             self.backbone.build((None, None, None, images_shape[-1]))
+        size = 4 * self.stride
+        cells = self.backbone.compute_output_shape((1, size, size, images_shape[-1]))[1]
+        if cells != 4:
+            raise GlimpseError(f"stride={self.stride}, but the backbone makes {cells} cells of {size} pixels")
         for head in (self.class_head, self.box_head):
             head.build((None, self.controller.fc7.units))
 
