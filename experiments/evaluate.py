@@ -7,6 +7,7 @@ import pathlib
 from experiments.launch import exit_on_error
 from glimpse import config
 from glimpse.errors import GlimpseError
+from glimpse.evaluation.detection_files import write_coco_results, write_voc_results
 from glimpse.training import run
 from glimpse.training.experiment import Experiment
 
@@ -16,6 +17,8 @@ def main(arguments=None):
     flags = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
     flags.add_argument("--split", default="test", help="train, validation or test")
+    flags.add_argument("--detections", type=pathlib.Path, metavar="DIRECTORY",
+                       help="also write the detections here, as COCO's results and as VOC's text files")
     flags = flags.parse_args(arguments)
     if not (flags.run / run.CONFIG).is_file():
         raise GlimpseError(f"--run={flags.run} holds no {run.CONFIG}; name the --workdir of a training")
@@ -24,7 +27,20 @@ def main(arguments=None):
         step = experiment.restore(flags.run)
         if not step:
             raise GlimpseError(f"--run={flags.run} holds no checkpoint yet; train it first")
-        print(json.dumps({"step": step, **experiment.evaluate(flags.split)}, indent=2))
+        result = experiment.evaluate(flags.split)
+        detections, _ = result.pop("detections"), result.pop("ground_truth")
+        if flags.detections:
+            write_detections(flags.detections, flags.split, detections, experiment.training_data)
+        print(json.dumps({"step": step, **result}, indent=2))
+
+
+def write_detections(directory, split, detections, data):
+    """Writes both kinds of files; COCO's category ids are those of the data set, or 1, 2, ... where it has none."""
+    directory.mkdir(parents=True, exist_ok=True)
+    ids = [each["id"] for each in detections]
+    category_ids = getattr(data, "category_ids", range(1, len(data.class_names) + 1))
+    write_coco_results(directory / f"coco_results_{split}.json", detections, ids, category_ids)
+    write_voc_results(directory, split, detections, ids, data.class_names)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
     Args: a built GlimpseDetector; a data set; proposals, callable (image, id) -> [N, 4]; seed of the run, from which the
       random policy's glimpses follow (seed, "evaluation", batch); framing, a Framing, or None for images of one size.
     Returns: {"metrics": see `glimpse.evaluation.average_precision`, "milliseconds_per_image": median over batches of
-      network and non-maximum suppression, "policy": see `policy_statistics`}.
+      network and non-maximum suppression, "policy": see `policy_statistics`, "detections" and "ground_truth": lists of
+      dicts, an image each, as `evaluate` takes them, with its "id" besides}.
     """
     detect = None
     detections, truth, deltas, seconds = [], [], [], []
@@ -34,8 +35,10 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
         found = [part.numpy() for part in found]
         seconds.append((time.perf_counter() - start) / len(batch.examples))
         for example, scale, boxes, scores, labels, count in zip(batch.examples, batch.scales, *found):
-            detections.append({"boxes": boxes[:count] / scale, "scores": scores[:count], "labels": labels[:count]})
-            truth.append({"boxes": example.boxes, "labels": example.labels, "difficult": example.difficult})
+            detections.append({"id": example.id, "boxes": boxes[:count] / scale, "scores": scores[:count],
+                               "labels": labels[:count]})
+            truth.append({"id": example.id, "boxes": example.boxes, "labels": example.labels,
+                          "difficult": example.difficult})
         for example, scale, boxes, valid, image_deltas in zip(
                 batch.examples, batch.scales, batch.proposals, batch.valid, rollout.deltas.numpy()):
             near = pairwise_iou(boxes / scale, example.boxes).max(axis=1, initial=0) >= 0.5
@@ -45,6 +48,8 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
         # The first batch traces the function.
         "milliseconds_per_image": 1000 * float(np.median(seconds[1:] or seconds)),
         "policy": policy_statistics(np.concatenate(deltas)),
+        "detections": detections,
+        "ground_truth": truth,
     }
 
 

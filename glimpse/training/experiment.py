@@ -12,6 +12,7 @@ import tensorflow as tf
 from glimpse.data.batches import training_batches
 from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, whole_number
+from glimpse.evaluation.coco import evaluate_coco
 from glimpse.evaluation.detector import evaluate_detector
 from glimpse.training import run
 
@@ -34,12 +35,13 @@ class Experiment:
       framing: a Framing that scales and pads the images; None where all are of one size.
       evaluation_batch_size: images to a step of the evaluation, with all their proposals.
       evaluation_splits: evaluated at the end of the training.
+      coco_ap: score by COCO's protocol too.
       log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
     """
 
     def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
                  detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
-                 framing=None, evaluation_batch_size=10, evaluation_splits=("validation", "test"), log_every=25, save_every=100):
+                 framing=None, evaluation_batch_size=10, evaluation_splits=("validation", "test"), coco_ap=False, log_every=25, save_every=100):
         self.seed = whole_number("seed", seed, minimum=0)
         self.train_steps = whole_number("train_steps", train_steps)
         self.batch_size = whole_number("batch_size", batch_size)
@@ -50,7 +52,7 @@ class Experiment:
         keras.utils.set_random_seed(self.seed)  # initial weights are drawn from here on
         tf.config.experimental.enable_op_determinism()
         self.data, self.proposals, self.sampling, self.framing = data, proposals, sampling, framing
-        self.evaluation_splits = tuple(evaluation_splits)
+        self.evaluation_splits, self.coco_ap = tuple(evaluation_splits), coco_ap
         self.training_data = data(split="train")
         self.detector = detector(num_classes=len(self.training_data.class_names))
         self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
@@ -106,6 +108,8 @@ class Experiment:
                                f"and {self.training_data.class_names}")
         result = evaluate_detector(self.detector, examples, self.proposals, self.seed, self.evaluation_batch_size,
                                    self.framing)
+        if self.coco_ap:
+            result["metrics"] |= evaluate_coco(result["detections"], result["ground_truth"], examples.class_names)
         # What the proposals themselves can reach, before any is moved: it bounds what the network can find.
         found = recall(self.proposals, examples, PROPOSAL_IOUS)[0]
         return result | {"proposal_recall": {f"{iou:.2f}": float(share) for iou, share in zip(PROPOSAL_IOUS, found)}}
