@@ -5,6 +5,8 @@ import json
 import pathlib
 
 from experiments.launch import exit_on_error
+from glimpse.errors import real_number
+from glimpse.evaluation.detection_files import write_coco_results, write_voc_results
 from glimpse.training.experiment import restored
 
 
@@ -13,9 +15,28 @@ def main(arguments=None):
     flags = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
     flags.add_argument("--split", default="test", help="train, validation or test")
+    flags.add_argument("--detections", type=pathlib.Path, metavar="DIRECTORY",
+                       help="also write the detections here, as COCO's results and as VOC's text files")
+    flags.add_argument("--confidence", type=float, metavar="P",
+                       help="stop looking at a proposal once a class is this probable; without it, T glimpses of each")
     flags = flags.parse_args(arguments)
+    if flags.confidence is not None:
+        real_number("--confidence", flags.confidence, minimum=0, maximum=1)
     with restored(flags.run) as (experiment, step):
-        print(json.dumps({"step": step, **experiment.evaluate(flags.split)}, indent=2))
+        result = experiment.evaluate(flags.split, flags.confidence)
+        detections, _ = result.pop("detections"), result.pop("ground_truth")
+        if flags.detections:
+            write_detections(flags.detections, flags.split, detections, experiment.training_data)
+        print(json.dumps({"step": step, **result}, indent=2))
+
+
+def write_detections(directory, split, detections, data):
+    """Writes both kinds of files; COCO's category ids are those of the data set, or 1, 2, ... where it has none."""
+    directory.mkdir(parents=True, exist_ok=True)
+    ids = [each["id"] for each in detections]
+    category_ids = getattr(data, "category_ids", range(1, len(data.class_names) + 1))
+    write_coco_results(directory / f"coco_results_{split}.json", detections, ids, category_ids)
+    write_voc_results(directory, split, detections, ids, data.class_names)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from experiments.launch import exit_on_error
 from glimpse.data.photo import read_photo
 from glimpse.errors import GlimpseError, whole_number
 from glimpse.evaluation.sequences import (
-    follow, near_objects, pooled_glimpses, sequences_of_detections, sequences_of_objects)
+    follow, near_objects, pooled_glimpses, seen, sequences_of_detections, sequences_of_objects)
 from glimpse.randomness import generator
 from glimpse.training.experiment import restored
 from glimpse.visualization.policy_map import plot_policy_map
@@ -51,7 +51,7 @@ def main(arguments=None):
 
 def draw_image(experiment, examples, image_id, most, out):
     """Strips of the most confident detections of one image."""
-    followed = next(follow(experiment.detector, examples, experiment.proposals, experiment.seed, image_id), None)
+    followed = next(_follow(experiment, examples, image_id), None)
     if followed is None:
         raise GlimpseError(f"--image={image_id} is not among the {len(examples)} images, "
                            f"{examples[0].id} to {examples[len(examples) - 1].id}; name one of them")
@@ -65,7 +65,7 @@ def draw_image(experiment, examples, image_id, most, out):
 def draw_split(experiment, split, most, out):
     """The contact sheet of a split with a strip for each of its sequences, and the policy's map."""
     examples, objects, sequences, near = experiment.data(split=split), 0, [], []
-    for followed in follow(experiment.detector, examples, experiment.proposals, experiment.seed):
+    for followed in _follow(experiment, examples):
         objects += int((~followed.example.difficult).sum())
         sequences += sequences_of_objects(followed)
         near.append(near_objects(followed))
@@ -76,7 +76,8 @@ def draw_split(experiment, split, most, out):
     caption = (f"Sequences of glimpses on the {split} split, of each object from the proposal that overlaps it most.\n"
                f"{len(sequences):,} of {objects:,} objects (the others have no proposal of IoU 0.5); {rule}\n"
                "P: probability of the object's class; IoU: overlap of that class's box with the object.")
-    shown = {title: [(examples[each.index].image, each) for each in group] for title, group in groups.items()}
+    shown = {title: [(seen(examples[each.index], experiment.framing).image, each) for each in group]
+             for title, group in groups.items()}
     out.mkdir(parents=True, exist_ok=True)
     write_figure(out / "contact_sheet", plot_contact_sheet(shown, experiment.training_data.class_names, caption))
     if experiment.detector.num_glimpses > 1:
@@ -85,6 +86,11 @@ def draw_split(experiment, split, most, out):
               for title, group in shown.items() for place, (image, sequence) in enumerate(group, start=1)]
     for name, image, sequence in tqdm(strips, "drawing", unit="strip", disable=None):
         draw_strip(experiment, image, sequence, out / name)
+
+
+def _follow(experiment, examples, image_id=None):
+    return follow(experiment.detector, examples, experiment.proposals, experiment.seed, experiment.evaluation_batch_size,
+                  experiment.framing, image_id)
 
 
 def chosen_sequences(sequences, most, random):

@@ -32,8 +32,11 @@ def decode(deltas, proposals):
 
 
 def clip(boxes, height, width):
-    """Boxes [..., 4] xyxy cut to the image; one that lies wholly outside becomes an empty box on its border."""
-    limits = tf.cast(tf.stack([width, height, width, height]), boxes.dtype)
+    """Boxes [..., 4] xyxy cut to the image; one that lies wholly outside becomes an empty box on its border.
+
+    height, width: numbers or tensors that broadcast against [...], such as [B, 1] for boxes [B, N, 4].
+    """
+    limits = tf.cast(tf.stack([width, height, width, height], axis=-1), boxes.dtype)
     return tf.clip_by_value(boxes, tf.zeros_like(limits), limits)
 
 

@@ -39,6 +39,10 @@ def _parse(gin_file, gin_params):
         raise GlimpseError(f"no such file, neither here nor below {CONFIGS}")
     # First the file alone, to learn which macros it knows: gin takes a misspelt macro for a new one.
     gin.parse_config_files_and_bindings([str(gin_file)], [], finalize_config=False)
+    given = {param.split("=")[0].strip() for param in gin_params}
+    for name, value in macros().items():
+        if value == "%gin.REQUIRED" and name not in given:
+            raise GlimpseError(f"needs {name}: give --gin_param='{name}=...', a text in quotes of its own")
     for param in gin_params:
         name = param.split("=")[0].strip()
         if "=" not in param:

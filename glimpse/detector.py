@@ -91,11 +91,15 @@ class GlimpseDetector(keras.Model):
     def build(self, images_shape):
         if not self.backbone.built:
             self.backbone.build((None, None, None, images_shape[-1]))
+        size = 4 * self.stride
+        cells = self.backbone.compute_output_shape((1, size, size, images_shape[-1]))[1]
+        if cells != 4:
+            raise GlimpseError(f"stride={self.stride}, but the backbone makes {cells} cells of {size} pixels")
         for head in (self.class_head, self.box_head):
             head.build((None, self.controller.fc7.units))
 
     def call(self, images, proposals, seed, explore=False, dropout=False, episodes=None, forced=None,
-             pathwise=False):
+             pathwise=False, sizes=None):
         """Looks T times at each proposal.
 
         Args:
@@ -108,6 +112,7 @@ class GlimpseDetector(keras.Model):
             The first glimpse is the proposal for every episode, so it is pooled and encoded once a proposal.
           forced: float32 [T-1, M, 4], deltas to look at whatever the policy says; NaN where it decides.
           pathwise: let gradients reach the policy through the glimpses' boxes, with the pooling "align".
+          sizes: int32 [B, 2], height and width of each image where it is padded to those of `images`.
         Returns: a Rollout.
         """
         feature_map = self.backbone(images)
@@ -127,7 +132,7 @@ class GlimpseDetector(keras.Model):
             if forced is not None:
                 delta = tf.where(tf.math.is_nan(forced[step]), delta, forced[step])
             deltas.append(delta)
-            glimpses.append(boxes.clip(boxes.decode(delta, proposals), tf.shape(images)[1], tf.shape(images)[2]))
+            glimpses.append(boxes.clip(boxes.decode(delta, proposals), *_limits(images, sizes)))
             drop_seed = tf.random.fold_in(seed, 2 * step + 2) if dropout else None
             output, state = self.controller(self.read(feature_map, glimpses[-1], delta), state, drop_seed)
             fused.append(FUSIONS[self.fusion](fused[-1], output, step + 2))
@@ -161,33 +166,46 @@ class GlimpseDetector(keras.Model):
         deltas = tf.reshape(deltas, tf.concat([tf.shape(deltas)[:-1], [self.num_classes, 4]], axis=0))
         return logits, deltas * self.box_scale
 
-    def answers(self, fused, proposals, images):
+    def answers(self, fused, proposals, images, sizes=None):
         """What the heads say of every proposal: boxes [B, M, K, 4], cut to the image, and probabilities [B, M, K + 1].
 
-        Args: fused [B, M, D], after any glimpse; proposals [B, M, 4], xyxy; images, whose size counts.
+        Args: fused [B, M, D], after any glimpse; proposals [B, M, 4], xyxy; images, whose size counts, and sizes as in
+          `call`.
         """
         logits, deltas = self.heads(fused)
         placed = boxes.decode(deltas, proposals[:, :, None])
-        return boxes.clip(placed, tf.shape(images)[1], tf.shape(images)[2]), tf.nn.softmax(logits)
+        return boxes.clip(placed, *(limit[..., None] for limit in _limits(images, sizes))), tf.nn.softmax(logits)
 
-    def detect(self, images, proposals, seed, **limits):
+    def detect(self, images, proposals, seed, sizes=None, valid=None, **limits):
         """Detections of a batch: the policy's mean, all heads at the last step, non-maximum suppression a class.
 
-        Args: images, proposals, seed as in `call` (only the random policy draws here); limits, those of `suppress`.
+        Args: images, proposals, seed, sizes as in `call` (only the random policy draws here); valid and limits, those of
+          `suppress`.
         Returns: (Detections, Rollout).
         """
-        rollout = self(images, proposals, seed)
-        return suppress(*self.answers(rollout.fused[:, :, -1], proposals, images), **limits), rollout
+        rollout = self(images, proposals, seed, sizes=sizes)
+        return suppress(*self.answers(rollout.fused[:, :, -1], proposals, images, sizes), valid, **limits), rollout
 
 
-def suppress(placed, probabilities, score_threshold=0.01, nms_iou=0.3, most_detections=100):
+def suppress(placed, probabilities, valid=None, score_threshold=0.01, nms_iou=0.3, most_detections=100):
     """Non-maximum suppression, a class at a time, of what `GlimpseDetector.answers` gives: Detections.
 
-    A box of a score below `score_threshold` is dropped; `nms_iou` and 100 detections are those of Fast R-CNN.
+    valid: bool [B, N], False for proposals that only fill up the list of an image and are never detected. A box of a score
+    below `score_threshold` is dropped; `nms_iou` and 100 detections are those of Fast R-CNN.
     """
+    scores = probabilities[..., 1:]
+    if valid is not None:
+        scores = tf.where(valid[:, :, None], scores, -1.0)
     # The op asks for yxyx; overlaps, and so its answer, are the same with the axes exchanged.
     kept = tf.image.combined_non_max_suppression(
-        placed, probabilities[..., 1:], most_detections, most_detections,
+        placed, scores, most_detections, most_detections,
         iou_threshold=nms_iou, score_threshold=score_threshold, clip_boxes=False)
     return Detections(kept.nmsed_boxes, kept.nmsed_scores, tf.cast(kept.nmsed_classes, tf.int32),
                       kept.valid_detections)
+
+
+def _limits(images, sizes):
+    """Height and width that the boxes of each image are cut to, [1] or [B, 1]."""
+    if sizes is None:
+        return tf.shape(images)[1:2], tf.shape(images)[2:3]
+    return sizes[:, :1], sizes[:, 1:]

@@ -10,10 +10,10 @@ from glimpse import boxes
 from glimpse.detector import FUSIONS
 
 
-def look_until_sure(detector, images, proposals, seed, confidence):
+def look_until_sure(detector, images, proposals, seed, confidence, sizes=None):
     """Looks at each proposal until the most probable class, background included, has `confidence`, at most T times.
 
-    Args: a GlimpseDetector; images, proposals and seed as in its `call`; confidence: above 1, every proposal gets all T
+    Args: a GlimpseDetector; images, proposals, seed and sizes as in its `call`; confidence: above 1, every proposal gets all T
       glimpses, at 0 one.
     Returns: fused float32 [B, N, D], what `detector.answers` takes; looks int32 [B, N], 1 .. T.
     """
@@ -28,7 +28,8 @@ def look_until_sure(detector, images, proposals, seed, confidence):
         rows, output, *state = (tf.boolean_mask(part, unsure) for part in (rows, output, *state))
         deltas = detector.policy(output, step=step, seed=tf.random.fold_in(seed, 2 * step + 1), explore=False)
         glimpses = boxes.decode(deltas, tf.gather(flat_proposals, rows))
-        glimpses = boxes.clip(glimpses, tf.shape(images)[1], tf.shape(images)[2])
+        limits = tf.broadcast_to(tf.shape(images)[1:3], [batch, 2]) if sizes is None else sizes
+        glimpses = boxes.clip(glimpses, *tf.unstack(tf.gather(limits, rows // width), axis=-1))
         # The pooling takes as many glimpses of each image: the lists are filled up, and cut again.
         counts = tf.math.bincount(rows // width, minlength=batch, maxlength=batch)
         padded = (tf.RaggedTensor.from_row_lengths(part, counts).to_tensor() for part in (glimpses, deltas))

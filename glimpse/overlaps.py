@@ -18,5 +18,13 @@ def pairwise_iou(boxes, others):
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
 
 
+def covered(boxes, others):
+    """The largest share of each box's own area that one of `others` covers: [N, 4] and [M, 4] xyxy -> float64 [N]."""
+    boxes, others = np.asarray(boxes, np.float64)[:, None], np.asarray(others, np.float64)[None]
+    intersection = _area(np.maximum(boxes[..., :2], others[..., :2]), np.minimum(boxes[..., 2:], others[..., 2:]))
+    areas = _area(boxes[..., :2], boxes[..., 2:]) + np.zeros_like(intersection)
+    return np.divide(intersection, areas, out=np.zeros_like(intersection), where=areas > 0).max(axis=1, initial=0)
+
+
 def _area(top_left, bottom_right):
     return np.prod(np.maximum(bottom_right - top_left, 0.0), axis=-1)

@@ -1,3 +1,5 @@
+import re
+
 import gin
 import pytest
 
@@ -10,7 +12,12 @@ FILE = "experiments/digits.gin"
 
 @pytest.mark.parametrize("path", sorted(config.CONFIGS.glob("experiments/*.gin")), ids=lambda path: path.name)
 def test_every_shipped_experiment_parses(path):
-    with config.configuration(path) as text:
+    required = re.findall(r"^(\w+) = %gin.REQUIRED", path.read_text(), flags=re.MULTILINE)
+    if required:
+        with pytest.raises(GlimpseError, match=f"{path.name}: needs {required[0]}: give --gin_param='{required[0]}=...'"):
+            with config.configuration(path):
+                pass
+    with config.configuration(path, [f"{name} = 'somewhere'" for name in required]) as text:
         assert "Experiment.detector" in text
         assert {"NUM_GLIMPSES", "POOLED_SIZE", "POLICY", "SEED", "TRAIN_STEPS"} <= set(config.macros())
 

@@ -167,6 +167,29 @@ def test_detections_are_sorted_placed_and_suppressed():
     assert rollout.deltas.shape == (2, 3, 0, 4)
 
 
+def test_boxes_are_cut_to_the_image_and_not_to_its_padding():
+    sizes = tf.constant([[32, 40], [24, 20]])
+    network = detector(2, FixedPolicy([(0.3, 0.3, 1.0, 1.0)]))
+    glimpses = network(IMAGES, PROPOSALS, SEED, sizes=sizes).glimpses[:, :, 1]
+    whole = network(IMAGES, PROPOSALS, SEED).glimpses[:, :, 1]
+    np.testing.assert_array_equal(glimpses[0], whole[0])
+    np.testing.assert_array_equal(glimpses[1], np.minimum(whole[1], [20, 24, 20, 24]))
+    assert np.any(glimpses[1] != whole[1])
+    found, _ = network.detect(IMAGES, PROPOSALS, SEED, sizes=sizes, score_threshold=0.0)
+    assert (found.boxes[1].numpy() <= [20, 24, 20, 24]).all() and found.boxes[0].numpy().max() > 39
+
+
+def test_a_proposal_that_fills_up_the_list_is_never_detected():
+    network = detector(2, FixedPolicy([(0, 0, 0.5, 0.5)]))
+    alone, _ = network.detect(IMAGES, PROPOSALS[:, :2], SEED, score_threshold=0.0)
+    filled = tf.concat([PROPOSALS[:, :2], tf.zeros([2, 5, 4])], axis=1)
+    masked, _ = network.detect(IMAGES, filled, SEED, valid=tf.constant([[True] * 2 + [False] * 5] * 2), score_threshold=0.0)
+    for part, other in zip(alone, masked):
+        np.testing.assert_allclose(part, other, rtol=1e-5, atol=1e-5)
+    unmasked, _ = network.detect(IMAGES, filled, SEED, score_threshold=0.0)
+    assert unmasked.valid[0] > masked.valid[0] > 0
+
+
 def test_unknown_sizes_in_a_graph():
     network = detector(2, LearnedPolicy())
     looked = tf.function(network.call, input_signature=[

@@ -1,24 +1,30 @@
-"""Runs a benchmark and prints its table:  python -m experiments.benchmark roi_pooling [--runs N] [--json FILE]"""
+"""Runs a benchmark and prints its table:  python -m experiments.benchmark roi_pooling|glimpses [--runs N] [--json FILE]"""
 import argparse
 import importlib
 import pathlib
-import sys
 
+from experiments.launch import exit_on_error
 from glimpse.files import write_json
 
-BENCHMARKS = ("roi_pooling",)
+BENCHMARKS = ("roi_pooling", "glimpses")
 
 
+@exit_on_error
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m experiments.benchmark", description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(prog="python -m experiments.benchmark", description=__doc__.split(":")[0],
+                                     add_help=False)
     parser.add_argument("benchmark", choices=BENCHMARKS)
+    chosen, _ = parser.parse_known_args(arguments)
+    # Imported only now, because a benchmark may have to import its rivals before TensorFlow.
+    benchmark = importlib.import_module(f"experiments.benchmark.{chosen.benchmark}")
+
+    parser = argparse.ArgumentParser(parents=[parser], prog=parser.prog, description=benchmark.__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=_positive, default=11, help="timed runs after the warm-up, of which the median is shown")
     parser.add_argument("--json", type=_new_file, metavar="FILE", help="also write the result here")
+    benchmark.add_flags(parser)
     options = parser.parse_args(arguments)
-
-    # Imported only now, because a benchmark may have to import its rivals before TensorFlow.
-    benchmark = importlib.import_module(f"experiments.benchmark.{options.benchmark}")
-    result = benchmark.run(options.runs)
+    result = benchmark.run(options)
     print(benchmark.table(result))
     if options.json:
         write_json(options.json, result)
@@ -39,4 +45,4 @@ def _new_file(text):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -33,8 +33,13 @@ SIDES = (0.1, 0.25, 0.5, 0.75, 1.0)
 MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 
 
-def run(runs, workloads=WORKLOADS, sides=SIDES, memory=True):
+def add_flags(parser):
+    """None of its own."""
+
+
+def run(options, workloads=WORKLOADS, sides=SIDES, memory=True):
     """Times and measures everything; a dictionary of plain numbers and strings."""
+    runs = options.runs
     result = {"machine": _machine(), "versions": _versions(), "runs": runs, "left_out": _left_out()}
     result["workloads"] = []
     for shape, rois, pooled_size in workloads:

@@ -1,12 +1,17 @@
 """Examples -> batches: Fast R-CNN's sampling of RoIs for training, all proposals for evaluation."""
 
+from typing import NamedTuple
+
 import gin
 import numpy as np
 import tensorflow as tf
 
-from glimpse.errors import real_number, whole_number
-from glimpse.overlaps import pairwise_iou
+from glimpse.errors import GlimpseError, real_number, whole_number
+from glimpse.overlaps import covered, pairwise_iou
 from glimpse.randomness import generator
+
+
+MOST_IN_DIFFICULT = 0.7
 
 
 @gin.register
@@ -20,6 +25,9 @@ class RoISampling:
       background_iou: (lowest, highest) overlap of background proposals, the highest excluded. Fast R-CNN takes
         [0.1, 0.5), a heuristic hard-example mining for proposals that already look like objects; windows of a grid
         need [0, 0.5), lest the network never sees an empty one.
+
+    Difficult objects, and the crowds of COCO among them, are no targets; a proposal that lies in one by more than
+    `MOST_IN_DIFFICULT` of its own area is no background either, as in Fast R-CNN's code for COCO.
     """
 
     def __init__(self, rois_per_image=64, foreground_fraction=0.25, foreground_iou=0.5, background_iou=(0.0, 0.5)):
@@ -30,13 +38,17 @@ class RoISampling:
         self.background_iou = tuple(
             real_number("RoISampling.background_iou", iou, minimum=0, maximum=1) for iou in background_iou)
 
-    def __call__(self, proposals, boxes, labels, random):
+    def __call__(self, proposals, boxes, labels, random, difficult=None):
         """Samples one image's RoIs; the ground-truth boxes stand among the candidates, as in Fast R-CNN.
 
-        Args: proposals [N, 4], boxes [G, 4] (both float32 xyxy), labels int [G] in 0..K-1, random: NumPy generator.
+        Args: proposals [N, 4], boxes [G, 4] (both float32 xyxy), labels int [G] in 0..K-1, random: NumPy generator;
+          difficult: bool [G], None where none is.
         Returns: rois float32 [R, 4]; classes int32 [R], 0 for background and 1 + label for foreground; targets
           float32 [R, 4], the box of the object that a RoI overlaps most, the RoI itself for background.
         """
+        if difficult is not None and difficult.any():
+            proposals = proposals[covered(proposals, boxes[difficult]) <= MOST_IN_DIFFICULT]
+            boxes, labels = boxes[~difficult], labels[~difficult]
         candidates = np.concatenate([boxes, proposals]).astype(np.float32)
         overlaps = pairwise_iou(candidates, boxes)
         best = overlaps.max(axis=1, initial=0)
@@ -59,32 +71,53 @@ class RoISampling:
         return rois, classes, targets
 
 
-def training_batches(examples, proposals, sampling, batch_size, seed, first_step, last_step):
+def training_batches(examples, proposals, sampling, batch_size, seed, first_step, last_step, framing=None):
     """The batches of the steps first_step .. last_step - 1, each a function of (seed, step) alone.
 
-    Every epoch goes once through `examples` in an order of its own. Images of one batch must have one size.
+    Every epoch goes once through `examples` in an order of its own. Without a `Framing`, images must have one size.
 
-    Returns: a tf.data.Dataset of dicts: images uint8 [B, H, W, C], rois float32 [B, R, 4], classes int32 [B, R]
-      (0 = background), targets float32 [B, R, 4].
+    Returns: a tf.data.Dataset of dicts: images uint8 [B, H, W, C], sizes int32 [B, 2] (height, width without padding),
+      rois float32 [B, R, 4], classes int32 [B, R] (0 = background), targets float32 [B, R, 4].
     """
     batch_size = whole_number("batch_size", batch_size)
     order = _Order(len(examples), seed)
 
     def batch(step):
         chosen = [examples[order(place)] for place in range(step * batch_size, (step + 1) * batch_size)]
+        proposed = [proposals(e.image, e.id) for e in chosen]
+        if framing is not None:
+            flips = generator(seed, "flip", step).random(batch_size) < framing.flip
+            chosen, proposed, _ = zip(*map(framing.place, chosen, proposed, flips))
         random = generator(seed, "rois", step)
-        rois = [sampling(proposals(e.image), e.boxes, e.labels, random) for e in chosen]
-        return {"images": np.stack([e.image for e in chosen]),
+        rois = [sampling(p, e.boxes, e.labels, random, e.difficult) for e, p in zip(chosen, proposed)]
+        images, sizes = _stack(chosen, framing)
+        return {"images": images, "sizes": sizes,
                 **{name: np.stack(part) for name, part in zip(("rois", "classes", "targets"), zip(*rois))}}
 
     first = batch(first_step)
+    shapes = {name: value.shape for name, value in first.items()}
+    if framing is not None and framing.canvas is None:
+        shapes["images"] = (batch_size, None, None, shapes["images"][3])
 
     def load(step):
         parts = tf.numpy_function(lambda step: list(batch(int(step)).values()), [step], [v.dtype for v in first.values()])
-        return {name: tf.ensure_shape(part, value.shape) for part, (name, value) in zip(parts, first.items())}
+        return {name: tf.ensure_shape(part, shapes[name]) for part, name in zip(parts, first)}
 
     # Not Dataset.from_generator: it makes the C library give freed memory back at once, which slows every step.
     return tf.data.Dataset.range(first_step, last_step).map(load).prefetch(2)
+
+
+def _stack(examples, framing):
+    """The images of a batch, uint8 [B, H, W, C], and their own sizes, int32 [B, 2]."""
+    images = [e.image for e in examples]
+    sizes = np.array([image.shape[:2] for image in images], np.int32)
+    if framing is not None:
+        return framing.stack(images), sizes
+    other = (sizes != sizes[0]).any(axis=1).argmax()
+    if other:
+        raise GlimpseError(f"images {examples[0].id} and {examples[other].id} of one batch differ in size; "
+                           "set Experiment.framing = @Framing() to scale and pad them")
+    return np.stack(images), sizes
 
 
 class _Order:
@@ -100,8 +133,32 @@ class _Order:
         return int(self.permutation[position])
 
 
-def evaluation_batches(examples, proposals, batch_size):
-    """All examples in order with all their proposals: yields (list of Example, images [B, H, W, C], boxes [B, N, 4])."""
+class EvaluationBatch(NamedTuple):
+    """Images with all their proposals.
+
+    examples: list of Example as the data set has them. All else is in pixels of `images`: an example's boxes times its
+    row of `scales`.
+    """
+
+    examples: list
+    images: np.ndarray  # uint8 [B, H, W, C]
+    sizes: np.ndarray  # int32 [B, 2], height and width without padding
+    proposals: np.ndarray  # float32 [B, N, 4]
+    valid: np.ndarray  # bool [B, N], False where an image has fewer proposals than others
+    scales: np.ndarray  # float32 [B, 4]
+
+
+def evaluation_batches(examples, proposals, batch_size, framing=None):
+    """All examples in order: yields EvaluationBatch."""
     for first in range(0, len(examples), batch_size):
         chosen = [examples[index] for index in range(first, min(first + batch_size, len(examples)))]
-        yield chosen, np.stack([e.image for e in chosen]), np.stack([proposals(e.image) for e in chosen])
+        placed, scales = chosen, [np.ones(4, np.float32)] * len(chosen)
+        proposed = [proposals(e.image, e.id) for e in chosen]
+        if framing is not None:
+            placed, proposed, scales = zip(*map(framing.place, chosen, proposed))
+        counts = np.array([len(p) for p in proposed])
+        padded = np.zeros([len(chosen), counts.max(), 4], np.float32)
+        for row, p in zip(padded, proposed):
+            row[:len(p)] = p
+        yield EvaluationBatch(chosen, *_stack(placed, framing), padded, np.arange(counts.max()) < counts[:, None],
+                              np.stack(scales))

@@ -26,8 +26,8 @@ class WindowGrid:
         self.shapes = [(size / ratio**0.5, size * ratio**0.5) for size in sizes for ratio in aspect_ratios]
         self.stride = real_number("WindowGrid.stride", stride, minimum=0.05, maximum=1)
 
-    def __call__(self, image):
-        """Proposals of an image [H, W, C]: float32 [N, 4], xyxy in its pixels."""
+    def __call__(self, image, id=None):
+        """Proposals of an image [H, W, C], whatever its id: float32 [N, 4], xyxy in its pixels."""
         windows = []
         for height, width in self.shapes:
             height, width = min(height, image.shape[0]), min(width, image.shape[1])
@@ -43,16 +43,19 @@ def _places(length, window, stride):
     return np.linspace(0, length - window, 1 + int(np.ceil((length - window) / (stride * window))))
 
 
-def recall(proposals, examples, iou_threshold):
-    """Share of the objects (difficult ones left out) that some proposal overlaps by at least `iou_threshold`.
+def recall(proposals, examples, iou_thresholds, counts=(None,)):
+    """Share of the objects (difficult ones left out) that one of an image's first proposals overlaps.
 
-    proposals: callable image -> [N, 4]. It bounds the recall, and so the AP, that any detector can reach before
-    its box regression moves a proposal.
+    It bounds the recall, and so the AP, that any detector can reach before its box regression moves a proposal.
+
+    Args: proposals: callable (image, id) -> [N, 4]; examples: iterable of Example; iou_thresholds: least overlaps;
+      counts: of the first how many proposals, None for all.
+    Returns: float [counts, thresholds] in 0..1; 0 where there is no object.
     """
-    found = total = 0
+    best = []  # an array [counts, G] for each image
     for example in examples:
-        boxes = example.boxes[~example.difficult]
-        best = pairwise_iou(proposals(example.image), boxes).max(axis=0, initial=0)
-        found += int((best >= iou_threshold).sum())
-        total += len(boxes)
-    return found / max(total, 1)
+        overlaps = pairwise_iou(proposals(example.image, example.id), example.boxes[~example.difficult])
+        best.append(np.array([overlaps[:count].max(axis=0, initial=0) for count in counts]))
+    best = np.concatenate([np.empty([len(counts), 0]), *best], axis=1)
+    found = (best[:, None] >= np.asarray(iou_thresholds)[:, None]).sum(axis=2)
+    return found / max(best.shape[1], 1)

@@ -7,53 +7,77 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from glimpse.data.batches import evaluation_batches
+from glimpse.detector import suppress
 from glimpse.evaluation.average_precision import evaluate
+from glimpse.halting import look_until_sure
 from glimpse.overlaps import pairwise_iou
 from glimpse.randomness import stateless_seed
 
 DELTAS = ("dx", "dy", "log_width", "log_height")
-BATCH_SIZE = 10  # a part of what the random policy's glimpses follow from
 
 
-def evaluate_detector(detector, examples, proposals, seed):
+def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framing=None, confidence=None):
     """Detects on every image and scores the answers.
 
-    Args: a built GlimpseDetector; a data set; proposals, callable image -> [N, 4]; seed of the run, from which the
-      random policy's glimpses follow (seed, "evaluation", batch).
+    Args: a built GlimpseDetector; a data set; proposals, callable (image, id) -> [N, 4]; seed of the run, from which the
+      random policy's glimpses follow (seed, "evaluation", batch); framing, a Framing, or None for images of one size;
+      confidence, at which a proposal gets no further glimpse (see `glimpse.halting`), None for T glimpses of each.
     Returns: {"metrics": see `glimpse.evaluation.average_precision`, "milliseconds_per_image": median over batches of
-      network and non-maximum suppression, "policy": see `policy_statistics`}.
+      network and non-maximum suppression, "policy": see `policy_statistics`, "looks": mean number of glimpses of a proposal, "detections" and "ground_truth": lists of
+      dicts, an image each, as `evaluate` takes them, with its "id" besides}.
     """
-    detect = graph_of(detector.detect, examples[0].image, proposals)
-    detections, truth, deltas, seconds = [], [], [], []
-    batches = evaluation_batches(examples, proposals, BATCH_SIZE)
-    for step, (chosen, images, boxes) in enumerate(tqdm(
-            batches, "evaluating", total=-(-len(examples) // BATCH_SIZE), unit="batch", disable=None)):
+    def detect(images, boxes, seed, sizes, valid):
+        if confidence is not None:
+            fused, looks = look_until_sure(detector, images, boxes, seed, confidence, sizes)
+            return suppress(*detector.answers(fused, boxes, images, sizes), valid), looks
+        found, rollout = detector.detect(images, boxes, seed, sizes, valid)
+        return found, rollout.deltas
+
+    graph = None
+    detections, truth, deltas, looks, seconds = [], [], [], [], []
+    batches = evaluation_batches(examples, proposals, batch_size, framing)
+    for step, batch in enumerate(tqdm(
+            batches, "evaluating", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
+        graph = graph or graph_of(detect, batch, framing)
         start = time.perf_counter()
-        found, rollout = detect(images, boxes, stateless_seed(seed, "evaluation", step))
+        found, looking = graph(batch.images, batch.proposals, stateless_seed(seed, "evaluation", step), batch.sizes,
+                               batch.valid)
         found = [part.numpy() for part in found]
-        seconds.append((time.perf_counter() - start) / len(chosen))
-        for example, image_boxes, scores, labels, valid in zip(chosen, *found):
-            detections.append({"boxes": image_boxes[:valid], "scores": scores[:valid], "labels": labels[:valid]})
-            truth.append({"boxes": example.boxes, "labels": example.labels, "difficult": example.difficult})
-        for example, image_proposals, image_deltas in zip(chosen, boxes, rollout.deltas.numpy()):
-            near = pairwise_iou(image_proposals, example.boxes).max(axis=1, initial=0) >= 0.5
-            deltas.append(image_deltas[near])
+        seconds.append((time.perf_counter() - start) / len(batch.examples))
+        for example, scale, boxes, scores, labels, count in zip(batch.examples, batch.scales, *found):
+            detections.append({"id": example.id, "boxes": boxes[:count] / scale, "scores": scores[:count],
+                               "labels": labels[:count]})
+            truth.append({"id": example.id, "boxes": example.boxes, "labels": example.labels,
+                          "difficult": example.difficult})
+        if confidence is not None:
+            looks.append(looking.numpy()[batch.valid])
+            continue
+        for example, scale, boxes, valid, image_deltas in zip(
+                batch.examples, batch.scales, batch.proposals, batch.valid, looking.numpy()):
+            near = pairwise_iou(boxes / scale, example.boxes).max(axis=1, initial=0) >= 0.5
+            deltas.append(image_deltas[near & valid])
     return {
         "metrics": evaluate(detections, truth, examples.class_names),
         # The first batch traces the function.
         "milliseconds_per_image": 1000 * float(np.median(seconds[1:] or seconds)),
-        "policy": policy_statistics(np.concatenate(deltas)),
+        "policy": policy_statistics(np.concatenate(deltas)) if deltas else {},
+        "looks": float(np.concatenate(looks).mean()) if looks else float(detector.num_glimpses),
+        "detections": detections,
+        "ground_truth": truth,
     }
 
 
-def graph_of(function, image, proposals):
-    """`function` of (images, proposals, seed) as a graph.
+def graph_of(function, batch, framing=None):
+    """`function` of (images, proposals, seed, sizes, valid) as a graph for batches like this EvaluationBatch.
 
-    All shapes but the batch's are known to it, for RoI pooling is compiled then.
+    It knows all shapes but the batch's where it can, for RoI pooling is compiled then.
     """
+    image, proposals = batch.images.shape[1:], batch.proposals.shape[1:]
+    if framing is not None:
+        image, proposals = (*(framing.canvas or (None, None)), image[2]), (None, 4)
     return tf.function(function, input_signature=[
-        tf.TensorSpec([None, *image.shape], tf.uint8), tf.TensorSpec([None, *proposals(image).shape], tf.float32),
-        tf.TensorSpec([2], tf.int32)])
+        tf.TensorSpec([None, *image], tf.uint8), tf.TensorSpec([None, *proposals], tf.float32), tf.TensorSpec([2], tf.int32),
+        tf.TensorSpec([None, 2], tf.int32), tf.TensorSpec([None, proposals[0]], tf.bool)])
 
 
 def policy_statistics(deltas):

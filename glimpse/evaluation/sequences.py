@@ -9,16 +9,19 @@ from tqdm import tqdm
 from glimpse.data.batches import evaluation_batches
 from glimpse.data.example import Example
 from glimpse.detector import Detections, suppress
-from glimpse.evaluation.detector import BATCH_SIZE, graph_of
+from glimpse.evaluation.detector import graph_of
 from glimpse.overlaps import pairwise_iou
 from glimpse.randomness import stateless_seed
 
 
 class Followed(NamedTuple):
-    """One image with all its proposals followed through T glimpses. NumPy arrays, boxes float32 xyxy in pixels."""
+    """One image with all its proposals followed through T glimpses.
+
+    NumPy arrays, boxes float32 xyxy in pixels of the image as the network saw it, scaled if there is a Framing.
+    """
 
     index: int  # of the example in its data set
-    example: Example
+    example: Example  # its image and boxes as the network saw them
     glimpses: np.ndarray  # [N, T, 4]; the first is the proposal
     deltas: np.ndarray  # [N, T-1, 4], as drawn, before the glimpse was cut to the image
     boxes: np.ndarray  # [N, T, K, 4], the answer of each class after each glimpse
@@ -27,7 +30,7 @@ class Followed(NamedTuple):
 
 
 class GlimpseSequence(NamedTuple):
-    """One proposal followed through T glimpses, and the answer for one class. Boxes float32 xyxy in pixels."""
+    """One proposal followed through T glimpses, and the answer for one class. Boxes as in Followed."""
 
     index: int  # of the example in its data set
     name: str  # such as "test-00012, detection 1 of 5"
@@ -50,30 +53,37 @@ class GlimpseSequence(NamedTuple):
         return float(self.rewards[-1] - self.rewards[0])
 
 
-def follow(detector, examples, proposals, seed, image_id=None):
+def follow(detector, examples, proposals, seed, batch_size=10, framing=None, image_id=None):
     """Looks at a data set exactly as `evaluate_detector` does, to the draw; yields a Followed for every image.
 
     image_id: only this one (none is yielded where no example has this id).
     """
-    def look(images, boxes, seed):
-        rollout = detector(images, boxes, seed)
-        answers = [detector.answers(rollout.fused[:, :, step], boxes, images) for step in range(detector.num_glimpses)]
+    def look(images, boxes, seed, sizes, valid):
+        rollout = detector(images, boxes, seed, sizes=sizes)
+        answers = [detector.answers(rollout.fused[:, :, step], boxes, images, sizes)
+                   for step in range(detector.num_glimpses)]
         placed, probabilities = (tf.stack(parts, axis=2) for parts in zip(*answers))
-        return rollout.glimpses, rollout.deltas, placed, probabilities, suppress(*answers[-1])
+        return rollout.glimpses, rollout.deltas, placed, probabilities, suppress(*answers[-1], valid)
 
-    look = graph_of(look, examples[0].image, proposals)
-    batches = evaluation_batches(examples, proposals, BATCH_SIZE)
-    for step, (chosen, images, boxes) in enumerate(tqdm(
-            batches, "looking", total=-(-len(examples) // BATCH_SIZE), unit="batch", disable=None)):
-        if image_id is not None and image_id not in [example.id for example in chosen]:
+    graph = None
+    batches = evaluation_batches(examples, proposals, batch_size, framing)
+    for step, batch in enumerate(tqdm(
+            batches, "looking", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
+        if image_id is not None and image_id not in [example.id for example in batch.examples]:
             continue
-        *parts, found = look(images, boxes, stateless_seed(seed, "evaluation", step))
+        graph = graph or graph_of(look, batch, framing)
+        *parts, found = graph(batch.images, batch.proposals, stateless_seed(seed, "evaluation", step), batch.sizes, batch.valid)
         found, *parts = [part.numpy() for part in found], *(part.numpy() for part in parts)
-        for row, example in enumerate(chosen):
+        for row, example in enumerate(batch.examples):
             if image_id in (None, example.id):
-                *arrays, valid = (part[row] for part in found)
-                yield Followed(step * BATCH_SIZE + row, example, *(part[row] for part in parts),
-                               Detections(*(array[:valid] for array in arrays), valid))
+                *arrays, count = (part[row] for part in found)
+                yield Followed(step * batch_size + row, seen(example, framing), *(part[row][batch.valid[row]] for part in parts),
+                               Detections(*(array[:count] for array in arrays), count))
+
+
+def seen(example, framing):
+    """An Example as the network sees it."""
+    return example if framing is None else framing.place(example, np.zeros([0, 4], np.float32))[0]
 
 
 def sequences_of_detections(followed, most):

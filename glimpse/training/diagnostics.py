@@ -13,12 +13,13 @@ def statistic_names(num_glimpses):
         "return_variance/within", "return_variance/between"]
 
 
-def look_statistics(episodes, glimpses, height, width):
+def look_statistics(episodes, glimpses, sizes):
     """How foreground RoIs are looked at in a batch, and what it gives.
 
     Args:
       episodes: `glimpse.training.estimators.Episodes`.
-      glimpses: [B, E, F, T, 4], xyxy in pixels, cut to the image of `height` and `width`.
+      glimpses: [B, E, F, T, 4], xyxy in pixels, cut to the images.
+      sizes: int32 [B, 2], height and width of each image.
     Returns: {name: scalar}. For each glimpse t = 2 .. T, means over episodes:
       "glimpse_t/mean_dx", ... and "glimpse_t/spread_dx", ...: mean and standard deviation of the four deltas as drawn;
       "glimpse_t/moved": pixels from the centre of the glimpse before to the centre of this one;
@@ -39,7 +40,8 @@ def look_statistics(episodes, glimpses, height, width):
 
     centres = (glimpses[..., :2] + glimpses[..., 2:]) / 2
     moved = mean(tf.norm(centres[..., 1:, :] - centres[..., :-1, :], axis=-1))
-    border = tf.concat([glimpses[..., :2] <= 0, glimpses[..., 2:] >= tf.cast([width, height], tf.float32)], axis=-1)
+    ends = tf.cast(sizes[:, None, None, None, ::-1], tf.float32)  # width and height
+    border = tf.concat([glimpses[..., :2] <= 0, glimpses[..., 2:] >= ends], axis=-1)
     cut = mean(tf.cast(tf.reduce_any(border, axis=-1), tf.float32))
     gain = mean(episodes.quality[..., 1:] - episodes.quality[..., :-1])
     average = mean(episodes.deltas)

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import re
 import sys
 import time
 
@@ -13,9 +14,12 @@ from glimpse import config
 from glimpse.data.batches import training_batches
 from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, whole_number
+from glimpse.evaluation.coco import evaluate_coco
 from glimpse.evaluation.detector import evaluate_detector
 from glimpse.training import estimators  # noqa: F401  configurations choose among them
 from glimpse.training import run
+
+PROPOSAL_IOUS = (0.5, 0.7)
 
 
 @gin.configurable
@@ -26,28 +30,33 @@ class Experiment:
       seed: of the run: initial weights, order of the images, RoIs, glimpses.
       train_steps: number of updates.
       data: called with split="train", "validation" or "test", gives a data set (see `glimpse.data.example`).
-      proposals: callable, image -> [N, 4].
+      proposals: callable, (image, id) -> [N, 4].
       detector: called with num_classes, gives a GlimpseDetector.
       trainer: called with the detector, foreground_slots and seed, gives a Trainer.
       sampling: RoISampling.
       batch_size: images to a step.
+      framing: a Framing that scales and pads the images; None where all are of one size.
+      evaluation_batch_size: images to a step of the evaluation, with all their proposals.
       evaluation_splits: evaluated at the end of the training.
+      coco_ap: score by COCO's protocol too.
       log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
     """
 
     def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
                  detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
-                 evaluation_splits=("validation", "test"), log_every=25, save_every=100):
+                 framing=None, evaluation_batch_size=10, evaluation_splits=("validation", "test"), coco_ap=False,
+                 log_every=25, save_every=100):
         self.seed = whole_number("seed", seed, minimum=0)
         self.train_steps = whole_number("train_steps", train_steps)
         self.batch_size = whole_number("batch_size", batch_size)
+        self.evaluation_batch_size = whole_number("evaluation_batch_size", evaluation_batch_size)
         self.log_every, self.save_every = whole_number("log_every", log_every), whole_number("save_every", save_every)
         if self.save_every % self.log_every:
             raise GlimpseError(f"save_every must be a multiple of log_every={log_every}, got {save_every}")
         keras.utils.set_random_seed(self.seed)  # initial weights are drawn from here on
         tf.config.experimental.enable_op_determinism()
-        self.data, self.proposals, self.sampling = data, proposals, sampling
-        self.evaluation_splits = tuple(evaluation_splits)
+        self.data, self.proposals, self.sampling, self.framing = data, proposals, sampling, framing
+        self.evaluation_splits, self.coco_ap = tuple(evaluation_splits), coco_ap
         self.training_data = data(split="train")
         self.detector = detector(num_classes=len(self.training_data.class_names))
         self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
@@ -60,7 +69,7 @@ class Experiment:
 
     def _batches(self, first_step):
         return training_batches(self.training_data, self.proposals, self.sampling, self.batch_size, self.seed,
-                                first_step, self.train_steps)
+                                first_step, self.train_steps, self.framing)
 
     def restore(self, workdir):
         """Loads the last checkpoint of a run; returns its step, 0 where there is none yet."""
@@ -87,18 +96,31 @@ class Experiment:
                 self.trainer.fit(
                     self._batches(first_step), steps_per_epoch=self.train_steps - first_step, callbacks=[recorder],
                     shuffle=False, verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
-            except tf.errors.InvalidArgumentError as error:
+            except tf.errors.OpError as error:
+                fault = re.search(r"(?:GlimpseError|Fault): (.*)", str(error))
+                if fault:  # of the data: TensorFlow hands on the text of an error alone
+                    raise GlimpseError(fault[1]) from error
                 if "must be finite" not in str(error):
                     raise
                 raise recorder.stop("a glimpse's box", "not finite") from error  # before any loss could be computed
         return time.perf_counter() - start
 
-    def evaluate(self, split):
-        """Detects on every image of a split; returns what `evaluate_detector` does, and "proposal_recall" beside it."""
+    def evaluate(self, split, confidence=None):
+        """Detects on every image of a split; returns what `evaluate_detector` does, and "proposal_recall" beside it.
+
+        confidence: at which a proposal gets no further glimpse, None for all T.
+        """
         examples = self.data(split=split)
-        result = evaluate_detector(self.detector, examples, self.proposals, self.seed)
+        if examples.class_names != self.training_data.class_names:
+            raise GlimpseError(f"the classes of split {split!r} are not those of 'train': {examples.class_names} "
+                               f"and {self.training_data.class_names}")
+        result = evaluate_detector(self.detector, examples, self.proposals, self.seed, self.evaluation_batch_size,
+                                   self.framing, confidence)
+        if self.coco_ap:
+            result["metrics"] |= evaluate_coco(result["detections"], result["ground_truth"], examples.class_names)
         # What the proposals themselves can reach, before any is moved: it bounds what the network can find.
-        return result | {"proposal_recall": {f"{iou:.2f}": recall(self.proposals, examples, iou) for iou in (0.5, 0.7)}}
+        found = recall(self.proposals, examples, PROPOSAL_IOUS)[0]
+        return result | {"proposal_recall": {f"{iou:.2f}": float(share) for iou, share in zip(PROPOSAL_IOUS, found)}}
 
 
 @contextlib.contextmanager

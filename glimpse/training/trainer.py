@@ -108,7 +108,8 @@ class Trainer(keras.Model):
 
         with tf.GradientTape() as tape:
             rollout = self.detector(batch["images"], batch["rois"], seed, dropout=True,
-                                    episodes=tf.constant(episodes, tf.int32) if self.episodes > 1 else None, **looking)
+                                    episodes=tf.constant(episodes, tf.int32) if self.episodes > 1 else None,
+                                    sizes=batch["sizes"], **looking)
             answers = [self.detector.heads(rollout.fused[:, :, glimpse]) for glimpse in range(num_glimpses)]
             supervised = [detection_loss(*answer, proposals, classes, targets, share, self.detector.box_scale)
                           for answer in (answers if self.supervision == "every" else answers[-1:])]
@@ -143,7 +144,7 @@ class Trainer(keras.Model):
             tf.reduce_sum(looks.quality[..., -1]), self.episodes * tf.reduce_sum(foreground))
         for name, mean in self.means.items():
             mean.update_state(losses[name])
-        statistics = look_statistics(looks, self._by_episode(rollout.glimpses, rois), *batch["images"].shape[1:3])
+        statistics = look_statistics(looks, self._by_episode(rollout.glimpses, rois), batch["sizes"])
         for name, value in statistics.items():
             self.diagnostics[name].update_state(value)
         if self.estimator:

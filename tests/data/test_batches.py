@@ -53,6 +53,17 @@ def test_an_image_without_objects_and_one_without_background():
     assert (classes > 0).sum() == 2 and rois.shape == (8, 4)
 
 
+def test_difficult_objects_are_neither_targets_nor_background():
+    boxes = np.array([[0, 0, 40, 40], [60, 60, 90, 90]], np.float32)
+    # In the difficult box wholly, by 3/4 of itself, by half of itself; far from both; on the other object.
+    proposals = np.array([[2, 2, 20, 20], [30, 0, 43, 40], [20, 0, 60, 40], [50, 0, 90, 30], [60, 60, 90, 88]], np.float32)
+    rois, classes, _ = RoISampling(rois_per_image=16, foreground_fraction=0.5)(
+        proposals, boxes, np.array([3, 5]), generator(0, "test"), np.array([True, False]))
+    assert set(classes) == {0, 6}
+    assert set(map(tuple, rois[classes == 0])) == {(20, 0, 60, 40), (50, 0, 90, 30)}
+    assert set(map(tuple, rois[classes == 6])) == {(60, 60, 90, 90), (60, 60, 90, 88)}
+
+
 def test_batches_are_functions_of_seed_and_step():
     def batches(first, last, seed=0):
         return list(training_batches(SCENES, GRID, RoISampling(), 4, seed, first, last).as_numpy_iterator())
@@ -60,7 +71,7 @@ def test_batches_are_functions_of_seed_and_step():
     unbroken, resumed, other = batches(0, 6), batches(3, 6), batches(3, 6, seed=1)
     assert len(unbroken) == 6
     for batch, again in zip(unbroken[3:], resumed):
-        for name in ("images", "rois", "classes", "targets"):
+        for name in ("images", "sizes", "rois", "classes", "targets"):
             np.testing.assert_array_equal(batch[name], again[name])
     assert np.any(other[0]["rois"] != resumed[0]["rois"])
 
@@ -79,10 +90,11 @@ def test_a_data_set_can_be_iterated_twice():
 
 
 def test_evaluation_batches_cover_all_images_in_order():
-    chosen, images, boxes = zip(*evaluation_batches(SCENES, GRID, 4))
-    assert [len(part) for part in images] == [4, 4, 2]
-    assert [e.id for part in chosen for e in part] == [scene.id for scene in SCENES]
-    assert boxes[0].shape == (4, len(GRID(SCENES[0].image)), 4)
+    batches = list(evaluation_batches(SCENES, GRID, 4))
+    assert [len(batch.images) for batch in batches] == [4, 4, 2]
+    assert [e.id for batch in batches for e in batch.examples] == [scene.id for scene in SCENES]
+    assert batches[0].proposals.shape == (4, len(GRID(SCENES[0].image)), 4) and batches[0].valid.all()
+    assert (batches[0].sizes == 96).all() and (batches[0].scales == 1).all()
 
 
 def test_faults_name_the_parameter_and_the_value():

@@ -51,9 +51,9 @@ def test_it_follows_what_the_evaluation_detects_to_the_draw():
             np.testing.assert_allclose(each.glimpses, rollout.glimpses[row], atol=1e-4)
             assert each.detections.valid == found.valid[row] == len(each.detections.boxes)
             np.testing.assert_allclose(each.detections.scores, found.scores[row, :each.detections.valid], atol=1e-5)
-    one, = follow(network, data, PROPOSALS, 5, "picture-11")
+    one, = follow(network, data, PROPOSALS, 5, image_id="picture-11")
     np.testing.assert_array_equal(one.glimpses, followed[11].glimpses)
-    assert one.index == 11 and not list(follow(network, data, PROPOSALS, 5, "picture-12"))
+    assert one.index == 11 and not list(follow(network, data, PROPOSALS, 5, image_id="picture-12"))
 
 
 def test_the_heads_answer_after_each_glimpse():

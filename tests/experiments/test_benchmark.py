@@ -6,12 +6,15 @@ import types
 
 import pytest
 
+from experiments import train
 from experiments.benchmark import __main__ as benchmark
+from experiments.benchmark import glimpses
 
 
 @pytest.fixture
 def fake(monkeypatch):
-    module = types.SimpleNamespace(run=lambda runs: {"runs": runs}, table=lambda result: f"a table of {result['runs']} runs")
+    module = types.SimpleNamespace(
+        __doc__="", add_flags=lambda parser: None, run=lambda options: {"runs": options.runs}, table=lambda result: f"a table of {result['runs']} runs")
     monkeypatch.setitem(sys.modules, "experiments.benchmark.roi_pooling", module)
 
 
@@ -35,10 +38,10 @@ def test_bad_usage_exits_with_2(fake, capsys, arguments, words):
 def test_tiny_run_without_torchvision_says_what_it_left_out():
     # In a process of its own, where no torchvision can be imported.
     program = """
-import json, sys
+import json, sys, types
 sys.modules["torchvision"] = None
 from experiments.benchmark import roi_pooling
-result = roi_pooling.run(1, workloads=[((1, 6, 7, 2), 3, 2)], sides=[], memory=False)
+result = roi_pooling.run(types.SimpleNamespace(runs=1), workloads=[((1, 6, 7, 2), 3, 2)], sides=[], memory=False)
 print(json.dumps(result))
 print(roi_pooling.table(result))
 """
@@ -49,3 +52,38 @@ print(roi_pooling.table(result))
     assert list(result["workloads"][0]["contenders"]) == ["ours", "ours, shapes unknown", "map_fn layer"]
     for name in ("ours", "map_fn layer", "[1, 6, 7, 2] x3 @2"):
         assert name in text
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two tiny trained runs, of one and of two glimpses."""
+    folder, bindings = tmp_path_factory.mktemp("runs"), [
+        "TRAIN_STEPS=2", "Experiment.batch_size=2", "DigitScenes.sizes={'train': 8, 'validation': 2, 'test': 4}",
+        "WindowGrid.sizes=(20, 30)", "RoISampling.rois_per_image=8", "small_cnn.filters=(4, 4, 4)",
+        "GlimpseDetector.units=(16, 16)", "POOLED_SIZE=3"]
+    for num_glimpses in (1, 2):
+        train.main(["--gin_file=experiments/digits.gin", *(f"--gin_param={b}" for b in bindings),
+                    f"--gin_param=NUM_GLIMPSES={num_glimpses}", f"--workdir={folder / str(num_glimpses)}"])
+    return folder
+
+
+def test_glimpses_are_timed_against_one_and_against_stopping(trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(glimpses, "TRAINING", {"T=1": ["NUM_GLIMPSES = 1", "Experiment.batch_size = 2"]})
+    monkeypatch.setattr(glimpses, "CONFIDENCES", (0.0, 1.1))
+    benchmark.main(["glimpses", "--runs=1", f"--run={trained / '1'}", f"--run={trained / '2'}",
+                    f"--json={tmp_path / 'result.json'}", f"--picture={tmp_path / 'picture'}"])
+    printed = capsys.readouterr().out
+    assert "training step" in printed and "T=2, stops at 1.1" in printed
+    rows = json.loads((tmp_path / "result.json").read_text())["detection"]
+    assert [(row["glimpses"], row["confidence"], row["looks"]) for row in rows] == [
+        (1, None, 1), (2, None, 2), (2, 0.0, 1), (2, 1.1, 2)]
+    assert rows[3]["map"] == pytest.approx(rows[1]["map"]) and all(row["ms"] > 0 for row in rows)
+    assert {"picture.png", "picture.pdf"} < {path.name for path in tmp_path.iterdir()}
+
+
+def test_glimpses_asks_for_a_run_of_one_glimpse_first(trained, capsys, monkeypatch):
+    monkeypatch.setattr(glimpses, "TRAINING", {})
+    for run, words in ((trained / "2", "must have one glimpse"), (trained, "holds no config.gin")):
+        with pytest.raises(SystemExit) as exit:
+            benchmark.main(["glimpses", f"--run={run}"])
+        assert exit.value.code == 2 and words in capsys.readouterr().err.splitlines()[-1]

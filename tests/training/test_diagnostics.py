@@ -15,7 +15,7 @@ def test_look_statistics_by_hand():
     quality = np.full([1, 2, 2, 2], 0.9, np.float32)
     quality[0, :, 0] = [[0.2, 0.5], [0.2, 0.7]]
     looks = Episodes(tf.constant([[True, False]]), None, tf.constant(deltas), tf.constant(quality), None)
-    statistics = look_statistics(looks, tf.constant(glimpses), height=32, width=40)
+    statistics = look_statistics(looks, tf.constant(glimpses), sizes=tf.constant([[32, 40]]))
     assert set(statistics) == set(statistic_names(num_glimpses=2))
     expected = {
         "mean_dx": 0.2, "mean_dy": 0, "mean_log_width": 0.5, "mean_log_height": 0, "spread_dx": 0.1, "spread_dy": 0,
@@ -29,14 +29,14 @@ def test_look_statistics_by_hand():
 def test_variance_between_rois():
     quality = tf.constant([[[[0.1], [0.5]], [[0.3], [0.5]]]])  # two episodes of two RoIs: means 0.2 and 0.5
     looks = Episodes(tf.constant([[True, True]]), None, tf.zeros([1, 2, 2, 0, 4]), quality, None)
-    statistics = look_statistics(looks, tf.zeros([1, 2, 2, 1, 4]), 32, 32)
+    statistics = look_statistics(looks, tf.zeros([1, 2, 2, 1, 4]), tf.constant([[32, 32]]))
     assert float(statistics["return_variance/within"]) == pytest.approx(0.01 / 2)
     assert float(statistics["return_variance/between"]) == pytest.approx(0.15**2)
 
 
 def test_without_foreground_every_statistic_is_zero():
     looks = Episodes(tf.constant([[False]]), None, tf.ones([1, 2, 1, 1, 4]), tf.ones([1, 2, 1, 2]), None)
-    statistics = look_statistics(looks, tf.ones([1, 2, 1, 2, 4]), 32, 32)
+    statistics = look_statistics(looks, tf.ones([1, 2, 1, 2, 4]), tf.constant([[32, 32]]))
     assert all(float(value) == 0 for value in statistics.values())
 
 

@@ -168,7 +168,7 @@ def test_learning_curves_leave_out_who_has_not_logged_the_quantity():
     assert [panel.get_title() for panel in loss.axes] == ["fixed", "learned"]
     panel, = reward.axes
     assert (panel.get_title(), panel.get_xlabel(), panel.get_ylabel()) == (
-        "learned", "training step", "reward (0 to 1)")
+        "learned", "training step", "P × IoU (0 to 1)")
     np.testing.assert_allclose(panel.lines[0].get_xydata(), [[25, 0.55], [50, 0.55]])
     # A number of glimpses has one colour in both, though one glimpse has no reward.
     colours = [{line.get_label(): line.get_color() for line in figure.axes[-1].lines} for figure in (loss, reward)]

@@ -1,0 +1,121 @@
+"""What glimpses cost: the time of a training step, and mAP over the time of an image, with and without early stopping.
+
+All contenders run in one process, in turn, round by round; compare the ratios, not the milliseconds. Trained runs are
+given by --run: first one with T = 1, which the ratios are to, then others. One with more glimpses is timed with all of
+them for every proposal, and with early stopping at several confidences (see `glimpse.halting`).
+"""
+
+import pathlib
+import statistics
+import time
+
+import tensorflow as tf
+
+from glimpse import config
+from glimpse.data.batches import evaluation_batches
+from glimpse.detector import suppress
+from glimpse.errors import GlimpseError
+from glimpse.evaluation.detector import graph_of
+from glimpse.halting import look_until_sure
+from glimpse.randomness import stateless_seed
+from glimpse.training.experiment import Experiment, restored
+from glimpse.training.run import environment
+from glimpse.visualization.stopping import plot_map_over_milliseconds
+from glimpse.visualization.writing import write_figure
+
+TRAINING = {  # bindings of experiments/digits.gin
+    "T=1": ["NUM_GLIMPSES = 1"],
+    "T=2, pathwise": ["NUM_GLIMPSES = 2"],
+    "T=3, pathwise": ["NUM_GLIMPSES = 3"],
+    "T=3, REINFORCE with 4 episodes": [
+        "NUM_GLIMPSES = 3", "ESTIMATOR = @reinforce()", "POLICY_OPTIMIZER = @keras.optimizers.SGD()"],
+}
+CONFIDENCES = (0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
+METRIC = "voc10_map@0.50:0.95"
+
+
+def add_flags(parser):
+    parser.add_argument("--run", action="append", default=[], type=pathlib.Path, metavar="DIR",
+                        help="a trained run, the first with T = 1; may be given again")
+    parser.add_argument("--split", default="test", help="whose mAP is measured")
+    parser.add_argument("--picture", type=pathlib.Path, metavar="NAME", help="also draw NAME.png and NAME.pdf")
+
+
+def run(options):
+    """Times everything; a dictionary of plain numbers and strings.
+
+    Raises: GlimpseError where a run is not trained, or the first has more than one glimpse.
+    """
+    result = {**environment(), "runs": options.runs, "split": options.split,
+              "training_step_ms": _training_steps(options.runs), "detection": []}
+    graphs = []
+    for directory in options.run:
+        with restored(directory) as (experiment, _):
+            num_glimpses = experiment.detector.num_glimpses
+            if not graphs and num_glimpses != 1:
+                raise GlimpseError(f"the first --run must have one glimpse, {directory} has {num_glimpses}")
+            batch = next(evaluation_batches(experiment.data(split=options.split), experiment.proposals,
+                                            experiment.evaluation_batch_size, experiment.framing))
+            for confidence in [None, *(CONFIDENCES if num_glimpses > 1 else ())]:
+                evaluated = experiment.evaluate(options.split, confidence)
+                result["detection"].append({"run": directory.name, "glimpses": num_glimpses, "confidence": confidence,
+                                            "map": evaluated["metrics"][METRIC], "looks": evaluated["looks"]})
+                graphs.append(_detection(experiment, batch, confidence))
+    times = _in_turn(graphs, options.runs)
+    for row, seconds in zip(result["detection"], times):
+        row["ms"] = 1000 * seconds / len(batch.examples)
+    if options.picture:
+        write_figure(options.picture, plot_map_over_milliseconds(result["detection"]))
+    return result
+
+
+def table(result):
+    """The result as text."""
+    steps, lines = result["training_step_ms"], ["training step, ms, and over that of T=1"]
+    lines += [f"  {name:34}{ms:8.0f}{ms / steps['T=1']:8.2f}" for name, ms in steps.items()]
+    if result["detection"]:
+        lines += ["", f"detection on the {result['split']} split: ms an image, over T=1, glimpses a proposal, {METRIC}"]
+        first = result["detection"][0]["ms"]
+        for row in result["detection"]:
+            stop = "" if row["confidence"] is None else f", stops at {row['confidence']:g}"
+            lines.append(f"  {'T=' + str(row['glimpses']) + stop:34}{row['ms']:8.1f}{row['ms'] / first:8.2f}"
+                         f"{row['looks']:8.2f}{100 * row['map']:8.1f}  {row['run']}")
+    return "\n".join(lines)
+
+
+def _training_steps(rounds):
+    """Milliseconds of a training step for each of TRAINING."""
+    steps = []
+    for bindings in TRAINING.values():
+        with config.configuration("experiments/digits.gin", [*bindings, "DigitScenes.sizes = {'train': 64}"]):
+            experiment = Experiment()
+            batch, step = next(iter(experiment._batches(0))), tf.function(experiment.trainer.train_step)
+            steps.append(lambda step=step, batch=batch: step(batch))
+    return {name: 1000 * seconds for name, seconds in zip(TRAINING, _in_turn(steps, rounds))}
+
+
+def _detection(experiment, batch, confidence):
+    """A call that detects on a batch."""
+    detector, seed = experiment.detector, stateless_seed(experiment.seed, "evaluation", 0)
+
+    def detect(images, proposals, seed, sizes, valid):
+        if confidence is None:
+            return detector.detect(images, proposals, seed, sizes, valid)[0]
+        fused, _ = look_until_sure(detector, images, proposals, seed, confidence, sizes)
+        return suppress(*detector.answers(fused, proposals, images, sizes), valid)
+
+    graph = graph_of(detect, batch, experiment.framing)
+    return lambda: graph(batch.images, batch.proposals, seed, batch.sizes, batch.valid)
+
+
+def _in_turn(calls, rounds):
+    """Median seconds of each call, after one to warm up; each round runs them all."""
+    seconds = [[] for _ in calls]
+    for call in calls:
+        call()
+    for _ in range(rounds):
+        for call, taken in zip(calls, seconds):
+            start = time.perf_counter()
+            tf.nest.map_structure(lambda part: part.numpy(), call())
+            taken.append(time.perf_counter() - start)
+    return [statistics.median(taken) for taken in seconds]

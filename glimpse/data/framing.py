@@ -1,0 +1,67 @@
+"""Photographs of all sizes -> the images of one batch: scaled, mirrored, padded, with their boxes."""
+
+import gin
+import numpy as np
+from PIL import Image
+
+from glimpse.errors import GlimpseError, pair, real_number, whole_number
+
+MULTIPLE = 32  # sides of a batch: strided layers then fall alike on an image, whatever stands beside it in the batch
+PADDING = (124, 116, 104)  # the mean colour of ImageNet, next to nothing once a backbone has subtracted its own
+
+
+@gin.register
+class Framing:
+    """Scale, flip and padding of the images of a data set.
+
+    Args:
+      short_side, longest_side: an image is scaled so that its short side is the first, unless its longest would exceed
+        the second. 600 and 1000 are Fast R-CNN's (Girshick 2015, section 3.1).
+      canvas: (height, width) of every batch, multiples of 32, into which every scaled image fits. RoI pooling is compiled
+        for it, which is faster on a CPU. None: each batch is as large as its images ask for.
+      flip: share of the training images that are mirrored left to right.
+    """
+
+    def __init__(self, short_side=600, longest_side=1000, canvas=None, flip=0.5):
+        self.short_side = whole_number("Framing.short_side", short_side)
+        self.longest_side = whole_number("Framing.longest_side", longest_side, minimum=self.short_side)
+        self.canvas = None if canvas is None else pair("Framing.canvas", canvas)
+        if self.canvas and any(side % MULTIPLE for side in self.canvas):
+            raise GlimpseError(f"Framing.canvas must be multiples of {MULTIPLE}, got {canvas!r}")
+        self.flip = real_number("Framing.flip", flip, minimum=0, maximum=1)
+
+    def place(self, example, proposals, flip=False):
+        """An Example and its proposals [N, 4] in the pixels of the scaled image, mirrored if `flip`.
+
+        Returns: Example, proposals float32 [N, 4], scale float32 [4], which pixels of the example's image were
+          multiplied by (x, y, x, y).
+        """
+        height, width = example.image.shape[:2]
+        factor = min(self.short_side / min(height, width), self.longest_side / max(height, width))
+        scaled_height, scaled_width = (max(1, round(side * factor)) for side in (height, width))
+        image = example.image
+        if (scaled_height, scaled_width) != (height, width):
+            image = np.asarray(Image.fromarray(image).resize((scaled_width, scaled_height), Image.Resampling.BILINEAR))
+        scale = np.array([scaled_width / width, scaled_height / height] * 2, np.float32)
+        boxes, proposals = example.boxes * scale, proposals * scale
+        if flip:
+            image, boxes, proposals = image[:, ::-1], mirrored(boxes, scaled_width), mirrored(proposals, scaled_width)
+        return example._replace(image=image, boxes=boxes), proposals, scale
+
+    def stack(self, images):
+        """Images of different sizes at the top left of one canvas each: uint8 [B, H, W, C]."""
+        largest = np.max([image.shape[:2] for image in images], axis=0)
+        canvas = self.canvas or tuple(-(-largest // MULTIPLE) * MULTIPLE)
+        if any(largest > canvas):
+            raise GlimpseError("Framing.canvas must be at least {}x{} (height x width) for images scaled to short_side={} "
+                               "and longest_side={}, got {}x{}".format(*largest, self.short_side, self.longest_side, *canvas))
+        stacked = np.empty([len(images), *canvas, images[0].shape[2]], np.uint8)
+        stacked[:] = PADDING if stacked.shape[3] == 3 else round(np.mean(PADDING))
+        for place, image in zip(stacked, images):
+            place[:image.shape[0], :image.shape[1]] = image
+        return stacked
+
+
+def mirrored(boxes, width):
+    """Boxes [N, 4] xyxy in an image that was mirrored left to right, `width` pixels wide."""
+    return np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from glimpse.data.batches import RoISampling, evaluation_batches, training_batches
+from glimpse.data.example import Example
+from glimpse.data.framing import PADDING, Framing, mirrored
+from glimpse.data.proposals import WindowGrid
+from glimpse.errors import GlimpseError
+from tests.data.photo_files import pixels
+
+SIZES = ((30, 40), (40, 30), (64, 20))
+PHOTOS = [Example(str(place), pixels(*size, seed=place), np.array([[2, 4, 12, 24]], np.float32), np.zeros(1, np.int32),
+                  np.zeros(1, bool)) for place, size in enumerate(SIZES)]
+GRID = WindowGrid(sizes=(10, 16), aspect_ratios=(1,))
+
+
+def ragged(image, id):
+    return GRID(image)[:3 + int(id)]
+
+
+@pytest.mark.parametrize("size, scaled", [
+    ((30, 40), (60, 80)),      # the short side decides
+    ((40, 30), (80, 60)),
+    ((64, 20), (100, 31)),     # the longest side does: 20 * 100 / 64 = 31.25
+    ((60, 100), (60, 100)),    # fits already
+    ((600, 800), (60, 80)),    # made smaller
+])
+def test_the_short_side_unless_the_longest_becomes_too_long(size, scaled):
+    example = Example("x", pixels(*size), np.array([[0, 0, size[1], size[0]]], np.float32), np.zeros(1), np.zeros(1))
+    placed, proposals, scale = Framing(60, 100).place(example, np.array([[1, 1, 2, 2]], np.float32))
+    assert placed.image.shape == (*scaled, 3)
+    np.testing.assert_allclose(placed.boxes, [[0, 0, scaled[1], scaled[0]]], rtol=1e-6)
+    np.testing.assert_allclose(proposals, [scale * [1, 1, 2, 2]], rtol=1e-6)
+    np.testing.assert_allclose(scale, [scaled[1] / size[1], scaled[0] / size[0]] * 2, rtol=1e-6)
+    assert (placed.image is example.image) == (size == scaled)
+
+
+def test_a_box_stays_on_what_it_shows():
+    image = np.zeros((30, 40, 3), np.uint8)
+    image[4:24, 2:12] = 255
+    example = PHOTOS[0]._replace(image=image)
+    for flip in (False, True):
+        placed, proposals, _ = Framing(60, 100).place(example, example.boxes, flip)
+        for x1, y1, x2, y2 in (*placed.boxes.astype(int), *proposals.astype(int)):
+            assert (placed.image[y1 + 2:y2 - 2, x1 + 2:x2 - 2] == 255).all()
+            outside = placed.image.astype(int)
+            outside[y1 - 2:y2 + 2, x1 - 2:x2 + 2] = 0
+            assert not outside.any()
+
+
+def test_mirroring_by_hand_and_twice():
+    boxes = np.array([[0, 1, 10, 5], [30, 2, 40, 3]], np.float32)
+    np.testing.assert_array_equal(mirrored(boxes, 40), [[30, 1, 40, 5], [0, 2, 10, 3]])
+    np.testing.assert_array_equal(mirrored(mirrored(boxes, 40), 40), boxes)
+
+
+def test_images_stand_at_the_top_left_of_a_padded_canvas():
+    for framing, canvas in ((Framing(), (64, 64)), (Framing(canvas=(96, 64)), (96, 64))):
+        stacked = framing.stack([e.image for e in PHOTOS])
+        assert stacked.shape == (3, *canvas, 3)
+        for image, size in zip(stacked, SIZES):
+            assert (image[size[0]:] == PADDING).all() and (image[:, size[1]:] == PADDING).all()
+        np.testing.assert_array_equal(stacked[2, :64, :20], PHOTOS[2].image)
+    with pytest.raises(GlimpseError, match="canvas must be at least 64x40 .* got 32x64"):
+        Framing(canvas=(32, 64)).stack([e.image for e in PHOTOS])
+
+
+def test_training_batches_are_functions_of_seed_and_step():
+    def batches(first, last, seed=0, flip=0.5):
+        return list(training_batches(PHOTOS, ragged, RoISampling(8), 2, seed, first, last, Framing(60, 100, flip=flip))
+                    .as_numpy_iterator())
+
+    unbroken, resumed = batches(0, 6), batches(3, 6)
+    for batch, again in zip(unbroken[3:], resumed, strict=True):
+        assert set(batch) == {"images", "sizes", "rois", "classes", "targets"}
+        for name in batch:
+            np.testing.assert_array_equal(batch[name], again[name])
+    straight = batches(0, 6, flip=0)
+    same = [np.array_equal(image, other) for batch, other_batch in zip(unbroken, straight)
+            for image, other in zip(batch["images"], other_batch["images"])]
+    assert 0 < sum(same) < len(same)  # some are mirrored
+    for batch in unbroken:
+        assert set(map(tuple, batch["sizes"])) <= {(60, 80), (80, 60), (100, 31)}
+        assert (batch["rois"] <= batch["sizes"][:, None, [1, 0, 1, 0]] + 1e-3).all()
+
+
+def test_evaluation_batches_fill_up_lists_of_proposals_and_keep_the_scale():
+    batch, rest = evaluation_batches(PHOTOS, ragged, 2, Framing(60, 100))
+    assert batch.proposals.shape == (2, 4, 4) and batch.valid.tolist() == [[True] * 3 + [False], [True] * 4]
+    assert not batch.proposals[0, 3].any() and rest.valid.all()
+    assert batch.sizes.tolist() == [[60, 80], [80, 60]] and batch.images.shape == (2, 96, 96, 3)
+    np.testing.assert_allclose(batch.proposals[1] / batch.scales[1], ragged(PHOTOS[1].image, "1"), rtol=1e-6)
+    assert batch.examples == PHOTOS[:2]
+
+
+def test_images_of_different_sizes_need_a_framing():
+    with pytest.raises(GlimpseError, match="images 0 and 1 of one batch differ in size; set Experiment.framing"):
+        next(evaluation_batches(PHOTOS, ragged, 3))
+
+
+@pytest.mark.parametrize("options, message", [
+    (dict(short_side=0), "Framing.short_side must be a whole number of at least 1, got 0"),
+    (dict(short_side=600, longest_side=500), "Framing.longest_side must be a whole number of at least 600, got 500"),
+    (dict(canvas=(600, 1000)), r"Framing.canvas must be multiples of 32, got \(600, 1000\)"),
+    (dict(flip=2), "Framing.flip must lie in .* got 2"),
+])
+def test_faults_name_the_parameter_and_the_value(options, message):
+    with pytest.raises(GlimpseError, match=message):
+        Framing(**options)

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+import scipy.io
+
+from glimpse.data.proposal_files import ProposalFiles
+from glimpse.errors import GlimpseError
+
+IMAGE = np.zeros([30, 40, 3], np.uint8)
+
+
+def write_mat(path, boxes):
+    """In the layout of Fast R-CNN's selective_search_data: two cell arrays, y1 x1 y2 x2, 1-based and inclusive."""
+    cells = {name: np.empty([1, len(boxes)], object) for name in ("images", "boxes")}
+    for place, (id, values) in enumerate(boxes.items()):
+        cells["images"][0, place], cells["boxes"][0, place] = id, np.array(values, np.uint16).reshape(-1, 4)
+    scipy.io.savemat(path, {"images": cells["images"].T, "boxes": cells["boxes"]})
+
+
+def test_the_layout_of_fast_rcnn_by_hand(tmp_path):
+    # The whole image; the one pixel in row 7 and column 5; and as uint16, which must not wrap below 0.
+    write_mat(tmp_path / "a.mat", {"000005": [[1, 1, 30, 40], [7, 5, 7, 5]], "000007": [[2, 3, 4, 9]]})
+    proposals = ProposalFiles([tmp_path / "a.mat"])
+    np.testing.assert_array_equal(proposals(IMAGE, "000005"), [[0, 0, 40, 30], [4, 6, 5, 7]])
+    np.testing.assert_array_equal(proposals(IMAGE, "000007"), [[2, 1, 9, 4]])
+    assert proposals(IMAGE, "000005").dtype == np.float32
+    np.testing.assert_array_equal(ProposalFiles([str(tmp_path / "a.mat")], most=1)(IMAGE, "000005"), [[0, 0, 40, 30]])
+
+
+def test_npz_and_several_files(tmp_path):
+    np.savez(tmp_path / "a.npz", x=[[0.5, 1, 2, 3.25]])
+    write_mat(tmp_path / "b.mat", {"y": [[1, 1, 2, 2]]})
+    proposals = ProposalFiles([tmp_path / "a.npz", tmp_path / "b.mat"])
+    np.testing.assert_array_equal(proposals(IMAGE, "x"), [[0.5, 1, 2, 3.25]])
+    np.testing.assert_array_equal(proposals(IMAGE, "y"), [[0, 0, 2, 2]])
+
+
+@pytest.mark.parametrize("content, message", [
+    (dict(x=[[0, 0, 42, 3]]), "image 'x' of 40x30 pixels has proposals outside it"),
+    (dict(x=[[0, 0, np.nan, 3]]), "image 'x' of 40x30 pixels has proposals outside it"),
+    (dict(x=np.empty([0, 4])), "image 'x' of 40x30 pixels has no proposal"),
+    (dict(x=[0, 0, 1, 3]), r"a.npz holds no proposals .*\[N, 4\]"),
+    (dict(y=[[0, 0, 1, 3]]), "hold no proposals of image 'x'"),
+])
+def test_faults_name_file_or_image(tmp_path, content, message):
+    np.savez(tmp_path / "a.npz", **content)
+    with pytest.raises(GlimpseError, match=message):
+        ProposalFiles([tmp_path / "a.npz"])(IMAGE, "x")
+
+
+def test_files_that_are_none_of_either(tmp_path):
+    (tmp_path / "a.mat").write_text("boxes")
+    scipy.io.savemat(tmp_path / "b.mat", {"boxes": np.zeros([3, 4])})
+    for name in ("a.mat", "b.mat", "c.npz", "d.txt"):
+        with pytest.raises(GlimpseError, match=f"{name} holds no proposals that can be read"):
+            ProposalFiles([tmp_path / name])
+    np.savez(tmp_path / "a.npz", x=[[0, 0, 1, 3]])
+    with pytest.raises(GlimpseError, match="image 'x' has proposals in another file"):
+        ProposalFiles([tmp_path / "a.npz"] * 2)
+    with pytest.raises(GlimpseError, match="ProposalFiles.paths must be a list of files, got 'a.npz'"):
+        ProposalFiles("a.npz")

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from glimpse.data.selective_search import SelectiveSearch, selective_search
+from glimpse.errors import GlimpseError
+from glimpse.overlaps import pairwise_iou
+
+pytest.importorskip("cv2")
+
+OBJECTS = [[8, 10, 30, 34], [40, 12, 70, 50]]
+
+
+def scene():
+    """Two plain rectangles on a plain ground, with a little noise."""
+    image = np.full([60, 80, 3], 60.0)
+    for (x1, y1, x2, y2), colour in zip(OBJECTS, ([200, 40, 40], [30, 180, 60])):
+        image[y1:y2, x1:x2] = colour
+    return np.clip(image + np.random.default_rng(0).normal(0, 3, image.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("mode", ["fast", "quality"])
+def test_it_finds_what_stands_out_and_stays_in_the_image(mode):
+    boxes = selective_search(scene(), mode)
+    assert (pairwise_iou(boxes, OBJECTS).max(axis=0) > 0.85).all()
+    assert (boxes >= 0).all() and (boxes <= [80, 60, 80, 60]).all() and (boxes[:, :2] < boxes[:, 2:]).all()
+
+
+def test_the_same_image_gives_the_same_boxes_in_the_same_order():
+    first = selective_search(scene(), "fast")
+    selective_search(np.zeros([30, 30, 3], np.uint8), "fast")
+    np.testing.assert_array_equal(selective_search(scene(), "fast"), first)
+
+
+def test_what_was_computed_is_kept_by_content_and_mode(tmp_path, monkeypatch):
+    proposals, image = SelectiveSearch(tmp_path), scene()
+    boxes = proposals(image)
+    np.testing.assert_array_equal(boxes, selective_search(image, "fast"))
+    assert boxes.dtype == np.float32 and len(list(tmp_path.rglob("*.npy"))) == 1
+    other = image.copy()
+    other[0, 0, 0] ^= 1
+    assert len({proposals.path(image), proposals.path(other), SelectiveSearch(tmp_path, "quality").path(image),
+                proposals.path(image.reshape(80, 60, 3))}) == 4
+
+    monkeypatch.setattr("glimpse.data.selective_search.selective_search", lambda *_: pytest.fail("computed again"))
+    np.testing.assert_array_equal(SelectiveSearch(tmp_path)(image.copy(), "another id"), boxes)
+    np.testing.assert_array_equal(SelectiveSearch(tmp_path, most=3)(image), boxes[:3])
+    proposals.path(image).write_bytes(b"half a fi")
+    with pytest.raises(GlimpseError, match=r"\.npy holds no proposals .*; remove it"):
+        proposals(image)
+
+
+def test_faults_name_the_parameter_and_the_value(tmp_path):
+    with pytest.raises(GlimpseError, match="SelectiveSearch.mode must be one of 'fast', 'quality', got 'best'"):
+        SelectiveSearch(tmp_path, "best")
+    with pytest.raises(GlimpseError, match="SelectiveSearch.most must be a whole number of at least 1, got 0"):
+        SelectiveSearch(tmp_path, most=0)
