@@ -72,6 +72,8 @@ def macros():
 
 def unused_bindings():
     """Bindings that nothing has read so far, such as those of a part that the configuration does not use."""
-    used = gin.config._OPERATIVE_CONFIG
-    return sorted(f"{selector}.{name}" for (scope, selector), bindings in gin.config._CONFIG.items()
-                  if selector != "gin.macro" for name in bindings if name not in used.get((scope, selector), {}))
+    used = {}
+    for (_, selector), parameters in gin.config._OPERATIVE_CONFIG.items():  # a reference in a macro is called in its scope
+        used.setdefault(selector, set()).update(parameters)
+    return sorted(f"{selector}.{name}" for (_, selector), bindings in gin.config._CONFIG.items()
+                  if selector != "gin.macro" for name in bindings if name not in used.get(selector, ()))

@@ -83,3 +83,8 @@ def test_bindings_that_nothing_uses_are_found(tiny):
         unused = config.unused_bindings()
     assert any("learned.deviation" in binding for binding in unused)
     assert not any("GlimpseDetector" in binding for binding in unused)
+    with config.configuration(FILE, [*tiny, "POLICY = @learned()"]):
+        Experiment()
+        unused = config.unused_bindings()
+    assert not any("learned." in binding or "pathwise" in binding for binding in unused)
+    assert any("fixed.deltas" in binding for binding in unused) and any("SGD.learning_rate" in binding for binding in unused)
