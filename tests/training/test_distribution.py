@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import contextlib, sys
 import numpy as np, tensorflow as tf
@@ -24,6 +26,7 @@ print("distances", np.abs(alone - start).max(), np.abs(shared - alone).max())
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one_does(tiny):
     """Six steps on batches of four images, and on their halves; devices are set before TensorFlow starts."""
     bindings = [*tiny, "Experiment.batch_size = 4", "POLICY = @fixed()"]

@@ -23,7 +23,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(weight, again)
 
 
-@pytest.mark.parametrize("policy", ["learned", "random"])
+@pytest.mark.parametrize("policy", ["learned", pytest.param("random", marks=pytest.mark.slow)])
 def test_two_runs_of_one_seed_are_the_same_to_the_bit(tmp_path, tiny, policy):
     bindings = [*tiny, f"POLICY = @{policy}()"]
     first, second = (trained(tmp_path / name, bindings) for name in "ab")
