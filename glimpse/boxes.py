@@ -9,6 +9,7 @@ import math
 import tensorflow as tf
 from keras.utils import bounding_boxes
 
+DELTAS = ("dx", "dy", "log_width", "log_height")  # the names of the four numbers of a delta
 # Fast R-CNN's reference code bounds a predicted size at 1000 / 16 times the proposal's, lest exp overflow.
 _LARGEST_LOG_RATIO = math.log(1000 / 16)
 

@@ -72,12 +72,14 @@ class GlimpseDetector(keras.Model):
         self.pooled_size = pair("pooled_size", pooled_size)
         self.stride = whole_number("stride", stride)
         self.pooling = one_of("pooling", pooling, POOLINGS)
-        self.delta_input = delta_input and self.num_glimpses > 1
+        self.delta_input = one_of("delta_input", delta_input, (False, True)) and self.num_glimpses > 1
         self.fusion = one_of("fusion", fusion, FUSIONS)
         self.policy_gradient = one_of("policy_gradient", policy_gradient, ("head", "controller"))
         self.box_scale = [real_number("box_scale", scale, minimum=1e-6) for scale in box_scale]
         if self.num_glimpses > 1 and policy is None:
             raise GlimpseError(f"policy must be given where num_glimpses is above 1, got None at {num_glimpses}")
+        if policy is not None and not callable(policy):
+            raise GlimpseError(f"policy must be a reference such as @learned(), got {policy!r}")
 
         self.backbone = backbone
         self.controller = Controller(units, recurrence, dropout, recurrent=self.num_glimpses > 1)
@@ -132,7 +134,7 @@ class GlimpseDetector(keras.Model):
             if forced is not None:
                 delta = tf.where(tf.math.is_nan(forced[step]), delta, forced[step])
             deltas.append(delta)
-            glimpses.append(boxes.clip(boxes.decode(delta, proposals), *_limits(images, sizes)))
+            glimpses.append(boxes.clip(boxes.decode(delta, proposals), *limits_of(images, sizes)))
             drop_seed = tf.random.fold_in(seed, 2 * step + 2) if dropout else None
             output, state = self.controller(self.read(feature_map, glimpses[-1], delta), state, drop_seed)
             fused.append(FUSIONS[self.fusion](fused[-1], output, step + 2))
@@ -174,7 +176,7 @@ class GlimpseDetector(keras.Model):
         """
         logits, deltas = self.heads(fused)
         placed = boxes.decode(deltas, proposals[:, :, None])
-        return boxes.clip(placed, *(limit[..., None] for limit in _limits(images, sizes))), tf.nn.softmax(logits)
+        return boxes.clip(placed, *(limit[..., None] for limit in limits_of(images, sizes))), tf.nn.softmax(logits)
 
     def detect(self, images, proposals, seed, sizes=None, valid=None, **limits):
         """Detections of a batch: the policy's mean, all heads at the last step, non-maximum suppression a class.
@@ -204,8 +206,8 @@ def suppress(placed, probabilities, valid=None, score_threshold=0.01, nms_iou=0.
                       kept.valid_detections)
 
 
-def _limits(images, sizes):
-    """Height and width that the boxes of each image are cut to, [1] or [B, 1]."""
+def limits_of(images, sizes):
+    """Height and width that the boxes [B, M, 4] of images [B, H, W, C] are cut to, each [1] or [B, 1]; sizes as in `call`."""
     if sizes is None:
         return tf.shape(images)[1:2], tf.shape(images)[2:3]
     return sizes[:, :1], sizes[:, 1:]

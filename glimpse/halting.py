@@ -7,7 +7,13 @@ glimpses of everything do. The heads are read after every glimpse; train them so
 import tensorflow as tf
 
 from glimpse import boxes
-from glimpse.detector import FUSIONS
+from glimpse.detector import FUSIONS, limits_of, suppress
+
+
+def detect_until_sure(detector, images, proposals, seed, confidence, sizes=None, valid=None):
+    """GlimpseDetector.detect with early stopping: Detections, and looks as `look_until_sure` has them."""
+    fused, looks = look_until_sure(detector, images, proposals, seed, confidence, sizes)
+    return suppress(*detector.answers(fused, proposals, images, sizes), valid), looks
 
 
 def look_until_sure(detector, images, proposals, seed, confidence, sizes=None):
@@ -28,8 +34,8 @@ def look_until_sure(detector, images, proposals, seed, confidence, sizes=None):
         rows, output, *state = (tf.boolean_mask(part, unsure) for part in (rows, output, *state))
         deltas = detector.policy(output, step=step, seed=tf.random.fold_in(seed, 2 * step + 1), explore=False)
         glimpses = boxes.decode(deltas, tf.gather(flat_proposals, rows))
-        limits = tf.broadcast_to(tf.shape(images)[1:3], [batch, 2]) if sizes is None else sizes
-        glimpses = boxes.clip(glimpses, *tf.unstack(tf.gather(limits, rows // width), axis=-1))
+        limits = (tf.broadcast_to(tf.reshape(limit, [-1]), [batch]) for limit in limits_of(images, sizes))
+        glimpses = boxes.clip(glimpses, *(tf.gather(limit, rows // width) for limit in limits))
         # The pooling takes as many glimpses of each image: the lists are filled up, and cut again.
         counts = tf.math.bincount(rows // width, minlength=batch, maxlength=batch)
         padded = (tf.RaggedTensor.from_row_lengths(part, counts).to_tensor() for part in (glimpses, deltas))

@@ -13,10 +13,9 @@ import tensorflow as tf
 
 from glimpse import config
 from glimpse.data.batches import evaluation_batches
-from glimpse.detector import suppress
 from glimpse.errors import GlimpseError
 from glimpse.evaluation.detector import graph_of
-from glimpse.halting import look_until_sure
+from glimpse.halting import detect_until_sure
 from glimpse.randomness import stateless_seed
 from glimpse.training.experiment import Experiment, restored
 from glimpse.training.run import environment
@@ -44,8 +43,10 @@ def add_flags(parser):
 def run(options):
     """Times everything; a dictionary of plain numbers and strings.
 
-    Raises: GlimpseError where a run is not trained, or the first has more than one glimpse.
+    Raises: GlimpseError where a run is not trained, the first has more than one glimpse, or the picture has no directory.
     """
+    if options.picture and not options.picture.parent.is_dir():
+        raise GlimpseError(f"--picture={options.picture}: there is no directory {options.picture.parent}; make it first")
     result = {**environment(), "runs": options.runs, "split": options.split,
               "training_step_ms": _training_steps(options.runs), "detection": []}
     graphs = []
@@ -101,8 +102,7 @@ def _detection(experiment, batch, confidence):
     def detect(images, proposals, seed, sizes, valid):
         if confidence is None:
             return detector.detect(images, proposals, seed, sizes, valid)[0]
-        fused, _ = look_until_sure(detector, images, proposals, seed, confidence, sizes)
-        return suppress(*detector.answers(fused, proposals, images, sizes), valid)
+        return detect_until_sure(detector, images, proposals, seed, confidence, sizes, valid)[0]
 
     graph = graph_of(detect, batch, experiment.framing)
     return lambda: graph(batch.images, batch.proposals, seed, batch.sizes, batch.valid)

@@ -6,14 +6,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from glimpse.boxes import DELTAS
 from glimpse.data.batches import evaluation_batches
-from glimpse.detector import suppress
 from glimpse.evaluation.average_precision import evaluate
-from glimpse.halting import look_until_sure
+from glimpse.halting import detect_until_sure
 from glimpse.overlaps import pairwise_iou
 from glimpse.randomness import stateless_seed
-
-DELTAS = ("dx", "dy", "log_width", "log_height")
 
 
 def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framing=None, confidence=None):
@@ -23,13 +21,13 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
       random policy's glimpses follow (seed, "evaluation", batch); framing, a Framing, or None for images of one size;
       confidence, at which a proposal gets no further glimpse (see `glimpse.halting`), None for T glimpses of each.
     Returns: {"metrics": see `glimpse.evaluation.average_precision`, "milliseconds_per_image": median over batches of
-      network and non-maximum suppression, "policy": see `policy_statistics`, "looks": mean number of glimpses of a proposal, "detections" and "ground_truth": lists of
-      dicts, an image each, as `evaluate` takes them, with its "id" besides}.
+      network and non-maximum suppression, "policy": see `policy_statistics` (empty with a confidence), "looks": mean number
+      of glimpses of a proposal, "detections" and "ground_truth": lists of dicts, an image each, as `evaluate` takes them,
+      with its "id" besides}.
     """
     def detect(images, boxes, seed, sizes, valid):
         if confidence is not None:
-            fused, looks = look_until_sure(detector, images, boxes, seed, confidence, sizes)
-            return suppress(*detector.answers(fused, boxes, images, sizes), valid), looks
+            return detect_until_sure(detector, images, boxes, seed, confidence, sizes, valid)
         found, rollout = detector.detect(images, boxes, seed, sizes, valid)
         return found, rollout.deltas
 

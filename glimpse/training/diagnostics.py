@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-DELTAS = ("dx", "dy", "log_width", "log_height")
+from glimpse.boxes import DELTAS
 
 
 def statistic_names(num_glimpses):
