@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from glimpse.errors import GlimpseError, real_number
+from glimpse.errors import GlimpseError, one_of, real_number
 
 
 @gin.register("learned")
@@ -35,6 +35,7 @@ class LearnedPolicy(keras.layers.Layer):
     def __init__(self, deviation=0.05, learnable_deviation=False, initial_delta=(0.0, 0.0, 0.0, 0.0), bound=None,
                  kernel_deviation=0.001, **kwargs):
         super().__init__(name="policy", **kwargs)
+        one_of("learned.learnable_deviation", learnable_deviation, (False, True))
         self.schedule = deviation if callable(deviation) else None
         if self.schedule is None:
             deviation = real_number("learned.deviation", deviation, minimum=1e-6)

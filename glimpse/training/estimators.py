@@ -150,7 +150,7 @@ class Pathwise:
     trainable_variables = ()
 
     def __init__(self, explore=False):
-        self.explore = explore
+        self.explore = one_of("pathwise.explore", explore, (False, True))
 
     def build(self, detector, policy_optimizer, episodes):
         if not isinstance(detector.policy, LearnedPolicy) or detector.pooling != "align":

@@ -53,6 +53,8 @@ class Trainer(keras.Model):
         episodes = whole_number("Trainer.episodes", episodes)
         self.estimator, self.policy_optimizer, self.episodes = None, None, 1
         if isinstance(detector.policy, (LearnedPolicy, CandidatePolicy)):
+            if not hasattr(estimator, "looking"):
+                raise GlimpseError(f"Trainer.estimator must be a reference such as @pathwise(), got {estimator!r}")
             self.estimator, self.policy_optimizer = estimator, policy_optimizer
             self.episodes = estimator.build(detector, policy_optimizer, episodes)
         names = ["class_loss", "box_loss", "decay_loss", "gradient_norm"] + ["policy_loss"] * bool(self.estimator)

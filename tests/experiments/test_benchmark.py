@@ -81,6 +81,13 @@ def test_glimpses_are_timed_against_one_and_against_stopping(trained, tmp_path, 
     assert {"picture.png", "picture.pdf"} < {path.name for path in tmp_path.iterdir()}
 
 
+def test_a_picture_without_a_directory_is_refused_before_anything_is_timed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(glimpses, "_training_steps", lambda rounds: pytest.fail("timed"))
+    with pytest.raises(SystemExit) as exit:
+        benchmark.main(["glimpses", f"--picture={tmp_path / 'none' / 'picture'}"])
+    assert exit.value.code == 2 and "there is no directory" in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_glimpses_asks_for_a_run_of_one_glimpse_first(trained, capsys, monkeypatch):
     monkeypatch.setattr(glimpses, "TRAINING", {})
     for run, words in ((trained / "2", "must have one glimpse"), (trained, "holds no config.gin")):

@@ -100,6 +100,11 @@ def test_expectation_learns_the_better_candidate():
 @pytest.mark.parametrize("bindings, message", [
     (["ESTIMATOR = @reinforce()", "Trainer.episodes = 1"], "Trainer.episodes must be at least 2 for the baseline 'group', got 1"),
     (["ESTIMATOR = @expectation()"], r"the estimator 'expectation' is for POLICY=@candidates\(\) alone"),
+    (["ESTIMATOR = 'reinforce'"], r"Trainer.estimator must be a reference such as @pathwise\(\), got 'reinforce'"),
+    (["POLICY = 'learned'"], r"policy must be a reference such as @learned\(\), got 'learned'"),
+    (["GlimpseDetector.delta_input = 'no'"], "delta_input must be one of False, True, got 'no'"),
+    (["pathwise.explore = 'no'"], "pathwise.explore must be one of False, True, got 'no'"),
+    (["learned.learnable_deviation = 'no'"], "learned.learnable_deviation must be one of False, True, got 'no'"),
     (["POOLING = 'max'"], "with GlimpseDetector.pooling='align', got LearnedPolicy with 'max'"),
     (["ESTIMATOR = @ppo()"], "ppo needs a Trainer.policy_optimizer"),
     (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"], "reward must be one of 'terminal', 'discrete', 'gain', got 'late'"),

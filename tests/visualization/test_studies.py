@@ -92,7 +92,10 @@ def test_a_cell_with_one_seed_is_a_point_without_bars():
 
 
 def test_an_interval_that_misses_its_mean_by_a_rounding_is_drawn():
-    drawn(plot_map_over_glimpses(TABLE.assign(low=np.nextafter(TABLE["mean"].astype(float), 1), high=TABLE["mean"])))
+    figure = plot_map_over_glimpses(TABLE.assign(low=np.nextafter(TABLE["mean"].astype(float), 1), high=TABLE["mean"]))
+    drawn(figure)
+    bars = [bar for container in figure.axes[0].containers for bar in container.lines[2][0].get_segments()]
+    assert len(bars) == len(TABLE) and all(low[1] <= high[1] for low, high in bars)
 
 
 def test_several_shared_cells_belong_to_their_lines():
