@@ -15,7 +15,7 @@ from glimpse.controller import Controller
 from glimpse.errors import GlimpseError, one_of, pair, real_number, whole_number
 from glimpse.ops import roi_align, roi_pool
 
-POOLINGS = ("max", "align")
+POOLINGS = ("max", "align", "crop")
 FUSIONS = {  # the vector fused so far, what the next glimpse gave, how many glimpses that makes
     "max": lambda fused, output, count: tf.maximum(fused, output),
     "mean": lambda fused, output, count: fused + (output - fused) / count,
@@ -51,7 +51,9 @@ class GlimpseDetector(keras.Model):
       backbone: model, images -> feature map.
       policy: one of `glimpse.policies`; not used at T = 1, where it may be None.
       pooled_size: grid of a pooled glimpse, a whole number or (height, width).
-      pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box.
+      pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box; "crop", R-CNN as a
+        control (Girshick et al. 2014): each glimpse is cut from the image, warped to pooled_size * stride pixels, and goes
+        through the backbone by itself, so that no feature map is shared.
       delta_input: fc6 also takes the delta of the glimpse that it looks at, 0 for the proposal [ours].
       stride: pixels of the image to a cell of the feature map.
       units: widths of fc6 and fc7.
@@ -101,7 +103,7 @@ class GlimpseDetector(keras.Model):
             head.build((None, self.controller.fc7.units))
 
     def call(self, images, proposals, seed, explore=False, dropout=False, episodes=None, forced=None,
-             pathwise=False, sizes=None):
+             pathwise=False, sizes=None, feature_map=None):
         """Looks T times at each proposal.
 
         Args:
@@ -115,9 +117,10 @@ class GlimpseDetector(keras.Model):
           forced: float32 [T-1, M, 4], deltas to look at whatever the policy says; NaN where it decides.
           pathwise: let gradients reach the policy through the glimpses' boxes, with the pooling "align".
           sizes: int32 [B, 2], height and width of each image where it is padded to those of `images`.
+          feature_map: what `shared_map` gives of `images`, where it is known already.
         Returns: a Rollout.
         """
-        feature_map = self.backbone(images)
+        feature_map = self.shared_map(images) if feature_map is None else feature_map
         drop_seed = tf.random.fold_in(seed, 0) if dropout else None
         output, state = self.controller(self.read(feature_map, proposals, tf.zeros_like(proposals)), seed=drop_seed)
         if episodes is not None:
@@ -147,16 +150,25 @@ class GlimpseDetector(keras.Model):
         return Rollout(tf.stack(glimpses, axis=2), per_episode(deltas, 4), per_episode(seen, units),
                        per_episode(fused, units))
 
+    def shared_map(self, images):
+        """What all glimpses of an image are taken from, [B, H, W, C]: its feature map, or the image, with pooling "crop"."""
+        return tf.cast(images, tf.float32) if self.pooling == "crop" else self.backbone(images)
+
     def pool(self, feature_map, glimpses):
         """Glimpses [B, M, 4], xyxy in pixels of the image, of the shared map: [B, M, pooled_height, pooled_width, C]."""
         if self.pooling == "max":
             return roi_pool(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride)
-        return roi_align(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride, box_gradient=True)
+        if self.pooling == "align":
+            return roi_align(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride, box_gradient=True)
+        height, width = (cells * self.stride for cells in self.pooled_size)
+        crops = roi_align(feature_map, glimpses, (height, width), box_gradient=True)
+        maps = self.backbone(tf.reshape(crops, [-1, height, width, feature_map.shape[-1]]))
+        return tf.reshape(maps, tf.concat([tf.shape(glimpses)[:2], maps.shape[1:]], axis=0))
 
     def read(self, feature_map, glimpses, deltas):
         """What the controller takes of glimpses and their deltas, both [B, M, 4]: vectors [B * M, I]."""
         pooled = self.pool(feature_map, glimpses)
-        pooled = tf.reshape(pooled, [-1, self.pooled_size[0] * self.pooled_size[1] * feature_map.shape[-1]])
+        pooled = tf.reshape(pooled, [-1, self.pooled_size[0] * self.pooled_size[1] * pooled.shape[-1]])
         if self.delta_input:
             pooled = tf.concat([pooled, tf.cast(tf.reshape(deltas, [-1, 4]), pooled.dtype)], axis=-1)
         return pooled

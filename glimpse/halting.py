@@ -24,7 +24,7 @@ def look_until_sure(detector, images, proposals, seed, confidence, sizes=None):
     Returns: fused float32 [B, N, D], what `detector.answers` takes; looks int32 [B, N], 1 .. T.
     """
     batch, width = tf.shape(proposals)[0], tf.shape(proposals)[1]
-    feature_map = detector.backbone(images)
+    feature_map = detector.shared_map(images)
     output, state = detector.controller(detector.read(feature_map, proposals, tf.zeros_like(proposals)))
     fused, looks, rows = output, tf.ones([batch * width], tf.int32), tf.range(batch * width)
     flat_proposals = tf.reshape(proposals, [-1, 4])
@@ -36,11 +36,14 @@ def look_until_sure(detector, images, proposals, seed, confidence, sizes=None):
         glimpses = boxes.decode(deltas, tf.gather(flat_proposals, rows))
         limits = (tf.broadcast_to(tf.reshape(limit, [-1]), [batch]) for limit in limits_of(images, sizes))
         glimpses = boxes.clip(glimpses, *(tf.gather(limit, rows // width) for limit in limits))
-        # The pooling takes as many glimpses of each image: the lists are filled up, and cut again.
+        # The pooling takes as many glimpses of each image: the lists are filled up, to one at least since not every
+        # operation takes none, and cut again.
         counts = tf.math.bincount(rows // width, minlength=batch, maxlength=batch)
-        padded = (tf.RaggedTensor.from_row_lengths(part, counts).to_tensor() for part in (glimpses, deltas))
+        longest = tf.maximum(tf.reduce_max(counts), 1)
+        padded = (tf.RaggedTensor.from_row_lengths(part, counts).to_tensor(shape=[batch, longest, 4])
+                  for part in (glimpses, deltas))
         pooled = detector.read(feature_map, *padded)
-        pooled = tf.boolean_mask(pooled, tf.reshape(tf.sequence_mask(counts), [-1]))
+        pooled = tf.boolean_mask(pooled, tf.reshape(tf.sequence_mask(counts, longest), [-1]))
         output, state = detector.controller(pooled, state)
         place = rows[:, None]
         fused = tf.tensor_scatter_nd_update(

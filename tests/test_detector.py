@@ -104,16 +104,44 @@ def test_how_far_the_policy_gradient_reaches(reach):
     assert not any("class_head" in path or "box_head" in path for path in reached)
 
 
-@pytest.mark.parametrize("pooling", ["max", "align"])
+@pytest.mark.parametrize("pooling", ["max", "align", "crop"])
 @pytest.mark.parametrize("pathwise", [False, True])
-def test_the_gradient_of_the_heads_reaches_the_policy_only_if_pathwise_and_aligned(pooling, pathwise):
+def test_the_gradient_of_the_heads_reaches_the_policy_only_if_pathwise_and_smooth(pooling, pathwise):
     network = detector(3, LearnedPolicy(), pooling=pooling)
     with tf.GradientTape() as tape:
         rollout = network(IMAGES, PROPOSALS, SEED, explore=True, pathwise=pathwise)
         logits, deltas = network.heads(rollout.fused[:, :, -1])
         loss = tf.reduce_sum(logits**2) + tf.reduce_sum(deltas**2)
     gradients = tape.gradient(loss, network.policy.trainable_variables)
-    assert any(g is not None and np.any(g) for g in gradients) == (pathwise and pooling == "align")
+    assert any(g is not None and np.any(g) for g in gradients) == (pathwise and pooling != "max")
+
+
+def test_a_crop_is_warped_to_the_pixels_of_the_pooled_grid():
+    """A ramp, by hand: 6 and 4 pixels wide and high as they are, and 12 and 8, of which each pixel takes the mean of four."""
+    network = detector(2, RepeatPolicy(), pooling="crop")
+    network.backbone, network.stride = (lambda crops: crops), 2  # what the backbone of a crop is given; 3 x 2 cells
+    ramp = tf.range(32.0)[:, None] * 100 + tf.range(40.0)[None, :]
+    crops = network.pool(ramp[None, :, :, None], tf.constant([[[10.0, 4, 14, 10], [10, 4, 18, 16]]]))
+    expected = [np.arange(4, 10)[:, None] * 100 + np.arange(10, 14), np.arange(4.5, 16, 2)[:, None] * 100 + np.arange(10.5, 18, 2)]
+    np.testing.assert_allclose(crops[0, ..., 0], expected, rtol=1e-5)
+
+
+def test_with_crops_no_proposal_sees_what_lies_beyond_its_glimpses():
+    """A shared map tells a glimpse of its surroundings, a crop's does not."""
+    for pooling, told in (("align", True), ("crop", False)):
+        network = detector(2, FixedPolicy([(0, 0, 0.3, 0.3)]), pooling=pooling)
+        proposals = tf.constant([[[12.0, 12, 20, 20]]] * 2)  # the larger glimpse ends at 10.6 and 21.4
+        near = np.zeros([2, 32, 40, 1], np.uint8)
+        near[1, :, 24] = 255
+        one, other = network(near, proposals, SEED).fused[:, 0, -1]
+        assert bool(np.abs(one - other).max() > 1e-6) == told
+
+
+def test_a_feature_map_that_is_known_is_not_computed_again():
+    network = detector(2, RandomPolicy(0.3), pooling="align")
+    fused = network(IMAGES, PROPOSALS, SEED).fused
+    np.testing.assert_array_equal(network(IMAGES, PROPOSALS, SEED, feature_map=network.shared_map(IMAGES)).fused, fused)
+    assert np.abs(network(IMAGES, PROPOSALS, SEED, feature_map=network.shared_map(255 - IMAGES)).fused - fused).max() > 1e-3
 
 
 def test_the_pathwise_gradient_is_the_slope_of_the_loss_in_the_bias_of_the_glimpse_head():

@@ -26,7 +26,7 @@ def detector(fusion="max", policy=None, num_glimpses=3, **options):
 
 
 @pytest.mark.parametrize("fusion", ["max", "mean", "last"])
-@pytest.mark.parametrize("options", [{}, {"pooling": "align", "delta_input": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"pooling": "align", "delta_input": True}, {"pooling": "crop"}], ids=str)
 def test_each_proposal_stops_at_its_first_sure_answer(fusion, options):
     """Held against the whole rollout, of which each proposal takes the state where it was sure for the first time."""
     network = detector(fusion, **options)
@@ -36,7 +36,7 @@ def test_each_proposal_stops_at_its_first_sure_answer(fusion, options):
     stop = np.where(sure[..., 0] >= threshold, 0, np.where(sure[..., 1] >= threshold, 1, 2))
     fused, looks = look_until_sure(network, IMAGES, PROPOSALS, SEED, threshold)
     np.testing.assert_array_equal(looks, stop + 1)
-    assert {1, 3} <= set(np.unique(looks))
+    assert looks.numpy().min() == 1 < looks.numpy().max()
     np.testing.assert_allclose(fused, np.take_along_axis(whole.numpy(), stop[..., None, None], axis=2)[:, :, 0], rtol=1e-4, atol=1e-5)
 
 

@@ -141,7 +141,7 @@ class Expectation:
 class Pathwise:
     """The detection loss reaches the policy through the places that RoI align samples; there is no reward [ours].
 
-    As in a spatial transformer (Jaderberg et al. 2015). Needs `learned` and GlimpseDetector.pooling = "align".
+    As in a spatial transformer (Jaderberg et al. 2015). Needs `learned`, and a pooling that is smooth in the box: GlimpseDetector.pooling = "align" or "crop".
 
     Args: explore: draw around the mean (the gradient goes through the draw) instead of looking at the mean.
     """
@@ -153,8 +153,8 @@ class Pathwise:
         self.explore = one_of("pathwise.explore", explore, (False, True))
 
     def build(self, detector, policy_optimizer, episodes):
-        if not isinstance(detector.policy, LearnedPolicy) or detector.pooling != "align":
-            raise GlimpseError("the estimator 'pathwise' is for POLICY=@learned() with GlimpseDetector.pooling='align', "
+        if not isinstance(detector.policy, LearnedPolicy) or detector.pooling == "max":
+            raise GlimpseError("the estimator 'pathwise' is for POLICY=@learned() with GlimpseDetector.pooling='align' or 'crop', "
                                f"got {detector.policy.__class__.__name__} with {detector.pooling!r}")
         return episodes if self.explore else 1
 

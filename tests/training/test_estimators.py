@@ -105,7 +105,7 @@ def test_expectation_learns_the_better_candidate():
     (["GlimpseDetector.delta_input = 'no'"], "delta_input must be one of False, True, got 'no'"),
     (["pathwise.explore = 'no'"], "pathwise.explore must be one of False, True, got 'no'"),
     (["learned.learnable_deviation = 'no'"], "learned.learnable_deviation must be one of False, True, got 'no'"),
-    (["POOLING = 'max'"], "with GlimpseDetector.pooling='align', got LearnedPolicy with 'max'"),
+    (["POOLING = 'max'"], "with GlimpseDetector.pooling='align' or 'crop', got LearnedPolicy with 'max'"),
     (["ESTIMATOR = @ppo()"], "ppo needs a Trainer.policy_optimizer"),
     (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"], "reward must be one of 'terminal', 'discrete', 'gain', got 'late'"),
 ], ids=str)
