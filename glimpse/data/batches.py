@@ -71,13 +71,15 @@ class RoISampling:
         return rois, classes, targets
 
 
-def training_batches(examples, proposals, sampling, batch_size, seed, first_step, last_step, framing=None):
+def training_batches(examples, proposals, sampling, batch_size, seed, first_step, last_step, framing=None, features=None):
     """The batches of the steps first_step .. last_step - 1, each a function of (seed, step) alone.
 
     Every epoch goes once through `examples` in an order of its own. Without a `Framing`, images must have one size.
+    `features`: callable, images -> feature maps, such as a `glimpse.feature_cache`; None leaves them to the network.
 
     Returns: a tf.data.Dataset of dicts: images uint8 [B, H, W, C], sizes int32 [B, 2] (height, width without padding),
-      rois float32 [B, R, 4], classes int32 [B, R] (0 = background), targets float32 [B, R, 4].
+      rois float32 [B, R, 4], classes int32 [B, R] (0 = background), targets float32 [B, R, 4], and, of `features`,
+      feature_map float32 [B, h, w, D].
     """
     batch_size = whole_number("batch_size", batch_size)
     order = _Order(len(examples), seed)
@@ -91,7 +93,7 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
         random = generator(seed, "rois", step)
         rois = [sampling(p, e.boxes, e.labels, random, e.difficult) for e, p in zip(chosen, proposed)]
         images, sizes = _stack(chosen, framing)
-        return {"images": images, "sizes": sizes,
+        return {"images": images, "sizes": sizes, **({"feature_map": features(images)} if features else {}),
                 **{name: np.stack(part) for name, part in zip(("rois", "classes", "targets"), zip(*rois))}}
 
     first = batch(first_step)

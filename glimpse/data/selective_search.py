@@ -6,16 +6,14 @@ pip install 'glimpse[proposals]'. These are the proposals of Fast R-CNN (Girshic
 
 import contextlib
 import ctypes
-import hashlib
-import io
 import logging
 from pathlib import Path
 
 import gin
 import numpy as np
 
+from glimpse.data.image_cache import ImageCache
 from glimpse.errors import GlimpseError, one_of, whole_number
-from glimpse.files import write_whole
 
 MODES = {"fast": "switchToSelectiveSearchFast", "quality": "switchToSelectiveSearchQuality"}
 _LOG = logging.getLogger(__name__)
@@ -37,7 +35,7 @@ class SelectiveSearch:
     def __init__(self, cache=gin.REQUIRED, mode="fast", most=2000):
         self.mode = one_of("SelectiveSearch.mode", mode, MODES)
         self.most = whole_number("SelectiveSearch.most", most)
-        self.cache = Path(cache) / f"selective-search-{mode}"
+        self.cache = ImageCache(Path(cache) / f"selective-search-{mode}")
         self._told = False
 
     def __call__(self, image, id=None):
@@ -46,37 +44,26 @@ class SelectiveSearch:
         if not path.exists():
             if not self._told:
                 _LOG.warning("selective search of image %s, and of others not in %s, is computed now; "
-                             "python -m experiments.propose does it beforehand, on all cores", id, self.cache)
+                             "python -m experiments.propose does it beforehand, on all cores", id, self.cache.directory)
                 self._told = True
             self.compute(image)
-        try:
-            boxes = np.load(path, allow_pickle=False)
-            if boxes.ndim != 2 or boxes.shape[1] != 4:
-                raise ValueError(f"of shape {boxes.shape}")
-        except (OSError, ValueError, EOFError) as error:
-            raise GlimpseError(f"{path} holds no proposals ({error}); remove it, and it is computed again") from error
-        return boxes[:self.most].astype(np.float32)
+        return self.cache.load(path)[:self.most].astype(np.float32)
 
     def path(self, image):
         """The file that holds the proposals of an image."""
-        content = hashlib.blake2b(np.ascontiguousarray(image).tobytes() + repr(image.shape).encode(), digest_size=16)
-        return self.cache / content.hexdigest()[:2] / f"{content.hexdigest()}.npy"
+        return self.cache.path(image)
 
     def compute(self, image):
         """Computes and keeps the proposals of an image."""
-        boxes = selective_search(image, self.mode)
-        content, path = io.BytesIO(), self.path(image)
-        np.save(content, boxes.astype(np.uint16))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content.getvalue())
+        self.cache.save(self.path(image), selective_search(image, self.mode).astype(np.uint16))
 
 
 def selective_search(image, mode):
     """Boxes int32 [N, 4] xyxy of an image uint8 [H, W, 3], the most object-like first.
 
     The same image gives the same boxes in the same order: OpenCV orders them by rank times a number from the C library's
-    `rand`, which is seeded here (where that library cannot be
-    had by its name, as on Windows, the order may differ).
+    `rand`, which is seeded here (where that library cannot
+    be had by its name, as on Windows, the order may differ).
     """
     try:
         import cv2

@@ -16,6 +16,7 @@ from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, whole_number
 from glimpse.evaluation.coco import evaluate_coco
 from glimpse.evaluation.detector import evaluate_detector
+from glimpse.feature_cache import FeatureCache
 from glimpse.training import estimators  # noqa: F401  configurations choose among them
 from glimpse.training import run
 
@@ -36,6 +37,7 @@ class Experiment:
       sampling: RoISampling.
       batch_size: images to a step.
       framing: a Framing that scales and pads the images; None where all are of one size.
+      feature_cache: directory that keeps the feature maps of the training images, for a frozen backbone; None keeps none.
       evaluation_batch_size: images to a step of the evaluation, with all their proposals.
       evaluation_splits: evaluated at the end of the training.
       coco_ap: score by COCO's protocol too.
@@ -44,7 +46,7 @@ class Experiment:
 
     def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
                  detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
-                 framing=None, evaluation_batch_size=10, evaluation_splits=("validation", "test"), coco_ap=False,
+                 framing=None, feature_cache=None, evaluation_batch_size=10, evaluation_splits=("validation", "test"), coco_ap=False,
                  log_every=25, save_every=100):
         self.seed = whole_number("seed", seed, minimum=0)
         self.train_steps = whole_number("train_steps", train_steps)
@@ -60,6 +62,12 @@ class Experiment:
         self.training_data = data(split="train")
         self.detector = detector(num_classes=len(self.training_data.class_names))
         self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
+        self.features = None
+        if feature_cache is not None:
+            if self.detector.pooling == "crop" or (framing is not None and framing.canvas is None):
+                raise GlimpseError("Experiment.feature_cache needs a shared feature map of one size: "
+                                   "a pooling other than 'crop', and a Framing.canvas; or set it to None")
+            self.features = FeatureCache(feature_cache, self.detector.backbone)
         self.trainer.build_on(next(iter(self._batches(0))))
         optimizers = {"optimizer": self.trainer.optimizer}
         if self.trainer.policy_optimizer is not None:
@@ -69,7 +77,7 @@ class Experiment:
 
     def _batches(self, first_step):
         return training_batches(self.training_data, self.proposals, self.sampling, self.batch_size, self.seed,
-                                first_step, self.train_steps, self.framing)
+                                first_step, self.train_steps, self.framing, self.features)
 
     def restore(self, workdir):
         """Loads the last checkpoint of a run; returns its step, 0 where there is none yet."""

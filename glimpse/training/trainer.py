@@ -111,7 +111,7 @@ class Trainer(keras.Model):
         with tf.GradientTape() as tape:
             rollout = self.detector(batch["images"], batch["rois"], seed, dropout=True,
                                     episodes=tf.constant(episodes, tf.int32) if self.episodes > 1 else None,
-                                    sizes=batch["sizes"], **looking)
+                                    sizes=batch["sizes"], feature_map=batch.get("feature_map"), **looking)
             answers = [self.detector.heads(rollout.fused[:, :, glimpse]) for glimpse in range(num_glimpses)]
             supervised = [detection_loss(*answer, proposals, classes, targets, share, self.detector.box_scale)
                           for answer in (answers if self.supervision == "every" else answers[-1:])]

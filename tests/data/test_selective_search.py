@@ -45,7 +45,7 @@ def test_what_was_computed_is_kept_by_content_and_mode(tmp_path, monkeypatch):
     np.testing.assert_array_equal(SelectiveSearch(tmp_path)(image.copy(), "another id"), boxes)
     np.testing.assert_array_equal(SelectiveSearch(tmp_path, most=3)(image), boxes[:3])
     proposals.path(image).write_bytes(b"half a fi")
-    with pytest.raises(GlimpseError, match=r"\.npy holds no proposals .*; remove it"):
+    with pytest.raises(GlimpseError, match=r"\.npy is broken .*; remove it"):
         proposals(image)
 
 
