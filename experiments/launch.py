@@ -10,10 +10,15 @@ from glimpse.errors import GlimpseError
 def parser(description):
     """An argument parser with the flags that gin documents for its programs."""
     flags = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    add_configuration_flags(flags)
+    return flags
+
+
+def add_configuration_flags(flags):
+    """Adds those flags to a parser."""
     flags.add_argument("--gin_file", required=True, help="a configuration, a path or a name below configs/")
     flags.add_argument("--gin_param", action="append", default=[], metavar="NAME=VALUE",
                        help="a binding over the file; may be given again")
-    return flags
 
 
 def exit_on_error(main):

@@ -44,6 +44,7 @@ def train(experiment, workdir):
         "parameters": experiment.detector.count_params(),
         "milliseconds_per_image": evaluated[experiment.evaluation_splits[-1]]["milliseconds_per_image"],
         "seconds": seconds,
+        "peak_memory_mib": run.peak_memory_mib(),
         **run.environment(),
         "diagnostics": run.last_diagnostics(workdir),
         "log": run.log_by_columns(workdir),

@@ -1,4 +1,4 @@
-"""Runs a benchmark and prints its table:  python -m experiments.benchmark roi_pooling|glimpses [--runs N] [--json FILE]"""
+"""Runs a benchmark and prints its table:  python -m experiments.benchmark roi_pooling|glimpses|input_pipeline [--runs N] [--json FILE]"""
 import argparse
 import importlib
 import pathlib
@@ -6,7 +6,7 @@ import pathlib
 from experiments.launch import exit_on_error
 from glimpse.files import write_json
 
-BENCHMARKS = ("roi_pooling", "glimpses")
+BENCHMARKS = ("roi_pooling", "glimpses", "input_pipeline")
 
 
 @exit_on_error

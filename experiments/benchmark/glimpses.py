@@ -90,7 +90,7 @@ def _training_steps(rounds):
     for bindings in TRAINING.values():
         with config.configuration("experiments/digits.gin", [*bindings, "DigitScenes.sizes = {'train': 64}"]):
             experiment = Experiment()
-            batch, step = next(iter(experiment._batches(0))), tf.function(experiment.trainer.train_step)
+            batch, step = next(iter(experiment.batches(0))), tf.function(experiment.trainer.train_step)
             steps.append(lambda step=step, batch=batch: step(batch))
     return {name: 1000 * seconds for name, seconds in zip(TRAINING, _in_turn(steps, rounds))}
 

@@ -68,14 +68,15 @@ class Experiment:
                 raise GlimpseError("Experiment.feature_cache needs a shared feature map of one size: "
                                    "a pooling other than 'crop', and a Framing.canvas; or set it to None")
             self.features = FeatureCache(feature_cache, self.detector.backbone)
-        self.trainer.build_on(next(iter(self._batches(0))))
+        self.trainer.build_on(next(iter(self.batches(0))))
         optimizers = {"optimizer": self.trainer.optimizer}
         if self.trainer.policy_optimizer is not None:
             optimizers["policy_optimizer"] = self.trainer.policy_optimizer
         learned_baseline = {"value_head": self.trainer.estimator.value_head} if self.trainer.learns_values else {}
         self.checkpoint = tf.train.Checkpoint(detector=self.detector, **optimizers, **learned_baseline)
 
-    def _batches(self, first_step):
+    def batches(self, first_step):
+        """Batches of the steps from this one on, see `training_batches`."""
         return training_batches(self.training_data, self.proposals, self.sampling, self.batch_size, self.seed,
                                 first_step, self.train_steps, self.framing, self.features)
 
@@ -102,7 +103,7 @@ class Experiment:
                                     self.log_every, self.save_every)
             try:
                 self.trainer.fit(
-                    self._batches(first_step), steps_per_epoch=self.train_steps - first_step, callbacks=[recorder],
+                    self.batches(first_step), steps_per_epoch=self.train_steps - first_step, callbacks=[recorder],
                     shuffle=False, verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
             except tf.errors.OpError as error:
                 fault = re.search(r"(?:GlimpseError|Fault): (.*)", str(error))

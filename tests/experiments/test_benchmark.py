@@ -2,8 +2,11 @@
 import json
 import subprocess
 import sys
+import time
 import types
 
+import gin
+import numpy as np
 import pytest
 
 from experiments import train
@@ -94,3 +97,17 @@ def test_glimpses_asks_for_a_run_of_one_glimpse_first(trained, capsys, monkeypat
         with pytest.raises(SystemExit) as exit:
             benchmark.main(["glimpses", f"--run={run}"])
         assert exit.value.code == 2 and words in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_slow_pipeline_is_waited_for(tiny, tmp_path, capsys, monkeypatch):
+    """Proposals that take 0.1 s an image, two images a batch: the step, of milliseconds, waits for most of them."""
+    def slow(image, id=None):
+        time.sleep(0.1)
+        return np.array([[10, 10, 40, 40], [50, 50, 80, 80]], np.float32)
+
+    gin.external_configurable(lambda: slow, name="slow_proposals", module="tests")
+    benchmark.main(["input_pipeline", "--runs=5", "--gin_file=experiments/digits.gin", f"--json={tmp_path / 'x.json'}",
+                    *(f"--gin_param={b}" for b in [*tiny, "Experiment.proposals = @slow_proposals()"])])
+    timed = {name: each["ms"] for name, each in json.loads((tmp_path / "x.json").read_text())["timed"].items()}
+    assert timed["pipeline alone"] > 190 and timed["step fed by the pipeline"] > 190 > timed["step alone"]
+    assert "a step waits " in capsys.readouterr().out

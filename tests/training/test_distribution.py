@@ -15,7 +15,7 @@ def weights_before_and_after(scope):
     with config.configuration("experiments/digits.gin", sys.argv[1:]), scope:
         experiment = Experiment()
         before = experiment.detector.get_weights()
-        experiment.trainer.fit(experiment._batches(0), steps_per_epoch=6, shuffle=False, verbose=0)
+        experiment.trainer.fit(experiment.batches(0), steps_per_epoch=6, shuffle=False, verbose=0)
         return [np.concatenate([w.ravel() for w in weights]) for weights in (before, experiment.detector.get_weights())]
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -1,0 +1,65 @@
+"""How long a training step waits for its batch: the pipeline alone, the step alone, and the step fed by the pipeline.
+
+Of any experiment, given by --gin_file and --gin_param. Caches (proposals, feature maps) are filled before anything is timed.
+"""
+
+import time
+
+import tensorflow as tf
+
+from experiments.launch import add_configuration_flags
+from glimpse import config
+from glimpse.training.experiment import Experiment
+from glimpse.training.run import environment, peak_memory_mib
+
+WARM_UP = 3
+
+
+def add_flags(parser):
+    add_configuration_flags(parser)
+
+
+def run(options):
+    """Means over `options.runs` steps; a dictionary of plain numbers and strings."""
+    steps = WARM_UP + options.runs
+    with config.configuration(options.gin_file, [*options.gin_param]):
+        experiment = Experiment()
+        experiment.train_steps = steps
+        update = tf.function(experiment.trainer.train_step)
+        for batch in experiment.batches(0):  # fills the caches, and traces the step for every shape that comes
+            update(batch)
+
+        def fed():
+            for batch in experiment.batches(0):
+                update(batch)["loss"].numpy()
+                yield
+
+        def alone():
+            for _ in range(steps):
+                update(batch)["loss"].numpy()
+                yield
+
+        timed = {"pipeline alone": _mean(iter(experiment.batches(0))), "step alone": _mean(alone()),
+                 "step fed by the pipeline": _mean(fed())}
+    return {**environment(), "steps": options.runs, "timed": timed, "peak_memory_mib": peak_memory_mib(),
+            "experiment": " ".join([options.gin_file, *options.gin_param])}
+
+
+def table(result):
+    """The result as text."""
+    timed = result["timed"]
+    waits = timed["step fed by the pipeline"]["ms"] - timed["step alone"]["ms"]
+    lines = [f"{'':28}{'ms a step':>10}{'cores busy':>12}"]
+    lines += [f"{name:28}{each['ms']:10.1f}{each['cores']:12.2f}" for name, each in timed.items()]
+    lines += [f"a step waits {max(waits, 0):.1f} ms for its batch; peak memory {result['peak_memory_mib'] or 'unknown'} MiB"]
+    return "\n".join(lines)
+
+
+def _mean(steps):
+    """Milliseconds a step, and cores that it holds busy, without the first `WARM_UP`."""
+    for _ in range(WARM_UP):
+        next(steps)
+    wall, busy = time.perf_counter(), time.process_time()
+    count = sum(1 for _ in steps)
+    wall, busy = time.perf_counter() - wall, time.process_time() - busy
+    return {"ms": 1000 * wall / count, "cores": busy / wall}
