@@ -18,7 +18,8 @@ class ImageCache:
 
     def path(self, image):
         """The file that belongs to an image uint8 [H, W, C]."""
-        content = hashlib.blake2b(np.ascontiguousarray(image).tobytes() + repr(image.shape).encode(), digest_size=16)
+        content = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16)
+        content.update(repr(image.shape).encode())
         return self.directory / content.hexdigest()[:2] / f"{content.hexdigest()}.npy"
 
     def load(self, path):
