@@ -1,4 +1,4 @@
-"""What the entry points share: the flags of a configuration, and how a fault ends a program."""
+"""What the entry points share: the flags of a configuration, the check of --out, and how a fault ends a program."""
 
 import argparse
 import functools
@@ -19,6 +19,13 @@ def add_configuration_flags(flags):
     flags.add_argument("--gin_file", required=True, help="a configuration, a path or a name below configs/")
     flags.add_argument("--gin_param", action="append", default=[], metavar="NAME=VALUE",
                        help="a binding over the file; may be given again")
+
+
+def check_out(out):
+    """Raises GlimpseError where --out, a Path, is no directory and cannot become one."""
+    file = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
+    if file is not None:
+        raise GlimpseError(f"--out={out}: {file} is a file; name a directory")
 
 
 def exit_on_error(main):

@@ -10,8 +10,8 @@ import pathlib
 import numpy as np
 from tqdm import tqdm
 
-from experiments.launch import exit_on_error
-from glimpse.data.photo import read_photo
+from experiments.launch import check_out, exit_on_error
+from glimpse.data.photo import PhotoFiles
 from glimpse.errors import GlimpseError, whole_number
 from glimpse.evaluation.sequences import (
     follow, near_objects, pooled_glimpses, seen, sequences_of_detections, sequences_of_objects)
@@ -29,18 +29,17 @@ def main(arguments=None):
     flags.add_argument("--split", default="test", help="train, validation or test")
     subject = flags.add_mutually_exclusive_group()
     subject.add_argument("--image", metavar="ID", help="only this image of the split, such as test-00012")
-    subject.add_argument("--photo", metavar="FILE", help="a picture file instead")
+    subject.add_argument("--photo", metavar="FILE", help="a JPEG or PNG file instead")
     flags.add_argument("--detections", type=int, default=4, metavar="K",
                        help="strips to draw of an image, or of each kind of the contact sheet (default: 4)")
     flags.add_argument("--out", type=pathlib.Path, help="directory of the pictures; RUN/pictures unless given")
     flags = flags.parse_args(arguments)
     most = whole_number("--detections", flags.detections)
     out = flags.out or flags.run / "pictures"
-    if out.exists() and not out.is_dir():
-        raise GlimpseError(f"--out={out} is a file; name a directory")
+    check_out(out)
     with restored(flags.run) as (experiment, _):
         if flags.photo:
-            examples = [read_photo(flags.photo, experiment.training_data[0].image.shape)]
+            examples = PhotoFiles([flags.photo], experiment.training_data[0].image.shape, experiment.framing)
             draw_image(experiment, examples, examples[0].id, most, out)
         elif flags.image:
             draw_image(experiment, experiment.data(split=flags.split), flags.image, most, out)

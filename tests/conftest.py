@@ -1,7 +1,7 @@
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny():
     """Bindings that make a run of experiments/digits.gin a matter of seconds."""
     return [

@@ -56,7 +56,8 @@ class GlimpseSequence(NamedTuple):
 def follow(detector, examples, proposals, seed, batch_size=10, framing=None, image_id=None):
     """Looks at a data set exactly as `evaluate_detector` does, to the draw; yields a Followed for every image.
 
-    image_id: only this one (none is yielded where no example has this id).
+    image_id: only this one (none is yielded where no example has this id). With a batch_size of 1, images may be of any
+    sizes even without a Framing.
     """
     def look(images, boxes, seed, sizes, valid):
         rollout = detector(images, boxes, seed, sizes=sizes)
@@ -65,14 +66,17 @@ def follow(detector, examples, proposals, seed, batch_size=10, framing=None, ima
         placed, probabilities = (tf.stack(parts, axis=2) for parts in zip(*answers))
         return rollout.glimpses, rollout.deltas, placed, probabilities, suppress(*answers[-1], valid)
 
-    graph = None
+    graphs = {}  # one for images of each size, or one for all where there is a Framing
     batches = evaluation_batches(examples, proposals, batch_size, framing)
     for step, batch in enumerate(tqdm(
             batches, "looking", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
         if image_id is not None and image_id not in [example.id for example in batch.examples]:
             continue
-        graph = graph or graph_of(look, batch, framing)
-        *parts, found = graph(batch.images, batch.proposals, stateless_seed(seed, "evaluation", step), batch.sizes, batch.valid)
+        size = framing is None and (batch.images.shape[1:], batch.proposals.shape[1])
+        if size not in graphs:
+            graphs[size] = graph_of(look, batch, framing)
+        *parts, found = graphs[size](batch.images, batch.proposals, stateless_seed(seed, "evaluation", step), batch.sizes,
+                                     batch.valid)
         found, *parts = [part.numpy() for part in found], *(part.numpy() for part in parts)
         for row, example in enumerate(batch.examples):
             if image_id in (None, example.id):

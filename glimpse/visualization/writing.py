@@ -20,6 +20,11 @@ def write_figure(path, figure):
     return paths
 
 
+def write_picture(path, figure):
+    """Writes a figure as the PNG `path`, at its own dpi."""
+    write_whole(path, _drawn(figure, "png", figure.dpi))
+
+
 def write_animation(path, figures):
     """Writes figures of one size as the frames of `path`.gif, which starts again at the end; returns its path."""
     frames = [Image.open(io.BytesIO(_drawn(figure, "png", FRAME_PIXELS_PER_INCH))).convert("RGB") for figure in figures]

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glimpse.data.photo import read_photo
-from glimpse.errors import GlimpseError
+from glimpse.data.framing import Framing
+from glimpse.data.images import Fault
+from glimpse.data.photo import PhotoFiles, fitted, read_photo, scale_of
+from tests.data.photo_files import write_image
 
 COLOURS = np.random.default_rng(0).integers(0, 255, [40, 80, 3], np.uint8)
 
@@ -14,25 +16,54 @@ def photo(tmp_path):
     return tmp_path / "street.png"
 
 
-def test_a_photo_is_an_example_without_objects(photo):
-    example = read_photo(photo, (96, 96, 3))
+def test_photos_are_examples_without_objects(photo):
+    example, = PhotoFiles([str(photo)], (96, 96, 3), None)
     np.testing.assert_array_equal(example.image, COLOURS)
     assert example.id == "street" and example.boxes.shape == (0, 4) and not len(example.labels)
 
 
-def test_it_has_the_channels_that_the_network_expects(photo):
-    example = read_photo(photo, (96, 96, 1))
+def test_they_have_the_channels_of_the_run(photo):
+    image = read_photo(photo, channels=1)
     grey = COLOURS @ [0.299, 0.587, 0.114]  # ITU-R BT.601
-    assert example.image.shape == (40, 80, 1) and example.image.dtype == np.uint8
-    np.testing.assert_allclose(example.image[..., 0], grey, atol=1)
+    assert image.shape == (40, 80, 1) and image.dtype == np.uint8
+    np.testing.assert_allclose(image[..., 0], grey, atol=1)
 
 
-def test_a_larger_one_is_shrunk_in_its_proportions(photo):
-    assert read_photo(photo, (30, 40, 1)).image.shape == (20, 40, 1)
+def test_grey_stays_as_it_is(tmp_path):
+    Image.fromarray(COLOURS[..., 0]).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_photo(tmp_path / "x.png", channels=1)[..., 0], COLOURS[..., 0])
 
 
-def test_what_cannot_be_read_is_named(tmp_path):
-    (tmp_path / "notes.txt").write_text("no picture")
-    for name in ("notes.txt", "none.png"):
-        with pytest.raises(GlimpseError, match=f"--photo=.*{name} cannot be read as a picture"):
-            read_photo(tmp_path / name, (96, 96, 1))
+def test_they_stand_upright(tmp_path):
+    write_image(tmp_path / "x.jpg", orientation=6)
+    stored = np.asarray(Image.open(tmp_path / "x.jpg"))
+    np.testing.assert_array_equal(read_photo(tmp_path / "x.jpg"), np.rot90(stored, -1))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_without_a_framing_a_larger_one_is_shrunk_in_its_proportions(photo, channels):
+    example, = PhotoFiles([photo], (30, 40, channels), None)
+    assert example.image.shape == (20, 40, channels)
+    np.testing.assert_array_equal(scale_of(example.image, COLOURS), [0.5] * 4)
+    assert abs(example.image.mean() - read_photo(photo, channels).mean()) < 1
+    kept, = PhotoFiles([photo], (30, 40, channels), Framing())
+    assert kept.image.shape == (40, 80, channels)
+
+
+def test_the_scale_is_that_of_each_side():
+    image = np.zeros([101, 250, 3], np.uint8)
+    small = fitted(image, 50, 50)
+    assert small.shape == (20, 50, 3)
+    np.testing.assert_allclose(scale_of(small, image), [50 / 250, 20 / 101] * 2)
+    assert fitted(small, 50, 50) is small
+
+
+def test_what_cannot_be_read_is_named_at_once(photo):
+    (photo.parent / "notes.txt").write_text("no picture")
+    with pytest.raises(Fault, match="notes.txt: no JPEG or PNG image"):
+        PhotoFiles([photo, photo.parent / "notes.txt"], (96, 96, 1), None)
+    with pytest.raises(Fault, match="none.png: no such image file"):
+        PhotoFiles([photo, "none.png"], (96, 96, 1), None)
+    photo.write_bytes(photo.read_bytes()[:-200])
+    with pytest.raises(Fault, match="street.png: broken image file"):
+        PhotoFiles([photo], (96, 96, 1), None)

@@ -72,6 +72,16 @@ def test_the_heads_answer_after_each_glimpse():
     assert np.abs(followed.probabilities[:, 0] - followed.probabilities[:, 2]).max() > 0.01
 
 
+def test_one_at_a_time_images_may_differ_in_size():
+    whole, = examples(1)
+    network, data = detector(), [whole, whole._replace(id="cut", image=whole.image[:28, :36]), whole]
+    first, cut, again = follow(network, data, PROPOSALS, 0, batch_size=1)
+    np.testing.assert_array_equal(first.detections.boxes, again.detections.boxes)
+    alone, = follow(network, [data[1]], PROPOSALS, 0)
+    np.testing.assert_array_equal(cut.probabilities, alone.probabilities)
+    assert cut.glimpses[..., 2].max() == 36
+
+
 def test_detections_are_traced_to_their_proposals():
     """With a box head of zeros an answer is the proposal itself, so a detection shows where it came from."""
     network = detector()

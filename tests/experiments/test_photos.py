@@ -4,26 +4,12 @@ import json
 
 import pytest
 
-from experiments import evaluate, train
-from tests.data.photo_files import write_image, write_voc
+from experiments import evaluate
 
 
-def test_train_and_evaluate_on_a_folder_of_images_of_different_sizes(tmp_path, tiny, capsys):
+def test_train_and_evaluate_on_a_folder_of_images_of_different_sizes(tmp_path, train_on_photos, capsys):
     pytest.importorskip("pycocotools")
-    root = tmp_path / "photos"
-    for split in ("train", "val", "test"):
-        for place, size in enumerate(((30, 40), (40, 60), (60, 40))):
-            write_image(root / "JPEGImages" / f"{split}-{place}.jpg", size=size)
-        write_voc(root, {f"{split}-{place}": [("cat", 3, 5, 22, 28), ("dog", 20, 2, 38, 20, place)] for place in range(3)},
-                  size=None, split=split)
-    bindings = [b for b in tiny if "DigitScenes" not in b] + [
-        "Experiment.data = @VOC", f"VOC.root = {str(root)!r}", "VOC.classes = ['cat', 'dog']",
-        "Experiment.framing = @Framing()", "Framing.short_side = 40", "Framing.longest_side = 64",
-        "Experiment.evaluation_batch_size = 2", "Experiment.coco_ap = True"]
-    (tmp_path / "x.gin").write_text("import glimpse.data.voc\nimport glimpse.data.framing\ninclude 'experiments/digits.gin'\n"
-                                    + "\n".join(bindings))
-    workdir = tmp_path / "run"
-    train.main([f"--gin_file={tmp_path / 'x.gin'}", f"--workdir={workdir}"])
+    workdir = train_on_photos("Experiment.coco_ap = True")
     results = json.loads((workdir / "results.json").read_text())
     assert {"voc07_map@0.50", "voc10_map@0.50", "coco_ap@0.50:0.95"} <= set(results["metrics"]["test"])
     capsys.readouterr()

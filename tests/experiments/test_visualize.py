@@ -55,8 +55,8 @@ def test_the_pictures_of_a_run(tmp_path, tiny, capsys):
     out = f"--out={tmp_path / 'new'}"
     assert "--image=test-00004 is not among the 4 images, test-00000 to test-00003" in fails(
         [f"--run={workdir}", "--image=test-00004", out], capsys)
-    assert "file cannot be read as a picture" in fails([f"--run={workdir}", f"--photo={tmp_path / 'file'}", out], capsys)
-    assert "none.png cannot be read as a picture" in fails([f"--run={workdir}", "--photo=none.png", out], capsys)
+    assert "file: no JPEG or PNG image" in fails([f"--run={workdir}", f"--photo={tmp_path / 'file'}", out], capsys)
+    assert "none.png: no such image file" in fails([f"--run={workdir}", "--photo=none.png", out], capsys)
     assert "--detections must be a whole number of at least 1, got 0" in fails(
         [f"--run={workdir}", "--detections=0", out], capsys)
     assert "split must be one of" in fails([f"--run={workdir}", "--split=tests", out], capsys)

@@ -1,0 +1,54 @@
+"""Exports a trained run as a TensorFlow SavedModel: python -m experiments.export --run=runs/x --out=exported/x
+
+Beside it stands detector.json, which says what the network takes and what its labels mean.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+
+import tensorflow as tf
+
+from experiments.launch import check_out, exit_on_error
+from glimpse.errors import GlimpseError
+from glimpse.export import ExportedDetector
+from glimpse.files import write_json
+from glimpse.training.experiment import restored
+
+
+@exit_on_error
+def main(arguments=None):
+    flags = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
+    flags.add_argument("--out", required=True, type=pathlib.Path, help="directory of the SavedModel, empty or new")
+    flags = flags.parse_args(arguments)
+    check_out(flags.out)
+    if flags.out.exists() and any(flags.out.iterdir()):
+        raise GlimpseError(f"--out={flags.out} is not empty; name another directory")
+    with restored(flags.run) as (experiment, step):
+        shape = experiment.training_data[0].image.shape
+        exported = ExportedDetector(experiment.detector, shape, experiment.framing, experiment.seed)
+        flags.out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = flags.out.with_name(f".{flags.out.name}.{os.getpid()}")  # a reader sees all of it or nothing
+        try:
+            tf.saved_model.save(exported, temporary, signatures={"serving_default": exported.detect})
+            write_json(temporary / "detector.json", {
+                "run": str(flags.run), "step": step, "classes": list(experiment.training_data.class_names),
+                "images": description(shape, experiment.framing)})
+            os.replace(temporary, flags.out)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    print(f"SavedModel: {flags.out}")
+
+
+def description(shape, framing):
+    """What images must look like: see `glimpse.data.framing` for what scaling does with short and longest side."""
+    if framing is None:
+        return {"channels": shape[2], "height": shape[0], "width": shape[1]}
+    return {"channels": shape[2], "short_side": framing.short_side, "longest_side": framing.longest_side,
+            "canvas": framing.canvas}
+
+
+if __name__ == "__main__":
+    main()
