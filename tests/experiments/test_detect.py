@@ -102,6 +102,8 @@ def test_faults_end_with_one_line_before_anything_is_written(tmp_path, digit_run
     assert "notes.png is a file; name a directory" in fails([run, photo, f"--out={tmp_path / 'notes.png'}"], capsys)
     assert "notes.png is a file" in fails([run, photo, f"--out={tmp_path / 'notes.png' / 'x'}"], capsys)
     assert "holds no config.gin" in fails([f"--run={tmp_path}", photo, out], capsys)
+    (tmp_path / "other" / "config.gin").write_text((digit_run / "config.gin").read_text())
+    assert "holds no checkpoint yet" in fails([f"--run={tmp_path / 'other'}", photo, out], capsys)
     before = photo.read_bytes()  # a picture in the directory of --out would be replaced by the one with boxes
     assert "street.png is there already" in fails([run, photo, f"--out={tmp_path}"], capsys)
     assert names(tmp_path) == kept and photo.read_bytes() == before
