@@ -30,6 +30,11 @@ class Framing:
             raise GlimpseError(f"Framing.canvas must be multiples of {MULTIPLE}, got {canvas!r}")
         self.flip = real_number("Framing.flip", flip, minimum=0, maximum=1)
 
+    def scaled_size(self, height, width):
+        """(height, width) that an image of this size is scaled to."""
+        factor = min(self.short_side / min(height, width), self.longest_side / max(height, width))
+        return tuple(max(1, round(side * factor)) for side in (height, width))
+
     def place(self, example, proposals, flip=False):
         """An Example and its proposals [N, 4] in the pixels of the scaled image, mirrored if `flip`.
 
@@ -37,8 +42,7 @@ class Framing:
           multiplied by (x, y, x, y).
         """
         height, width = example.image.shape[:2]
-        factor = min(self.short_side / min(height, width), self.longest_side / max(height, width))
-        scaled_height, scaled_width = (max(1, round(side * factor)) for side in (height, width))
+        scaled_height, scaled_width = self.scaled_size(height, width)
         image = example.image
         if (scaled_height, scaled_width) != (height, width):
             image = np.asarray(Image.fromarray(image).resize((scaled_width, scaled_height), Image.Resampling.BILINEAR))

@@ -17,15 +17,16 @@ class PhotoFiles:
     Args:
       paths: of the files.
       shape: (H, W, channels) of the images that the run was trained on.
-      framing: of the run. A Framing scales photos as it did in training, so they stay as they are; without one (None),
-        all training images are of one size, and a larger photo is shrunk to fit into it (see `fitted`).
+      framing: of the run, or None where all its images are of one size. A photo larger than what the Framing makes of it,
+        or than those images, is shrunk to that at the start, so that proposals too are sought in what the network sees;
+        a smaller one stays as it is.
 
     Raises: Fault, see `glimpse.data.images`.
     """
 
     def __init__(self, paths, shape, framing):
         self._paths, self._channels = [Path(path) for path in paths], shape[2]
-        self._largest = shape[:2] if framing is None else None
+        self._shape, self._framing = shape, framing
         for path in self._paths:
             read_photo(path, self._channels)
 
@@ -34,9 +35,16 @@ class PhotoFiles:
 
     def __getitem__(self, index):
         image = read_photo(self._paths[index], self._channels)
-        image = image if self._largest is None else fitted(image, *self._largest)
+        image = shrunk(image, *self._size(*image.shape[:2]))
         nothing = np.zeros([0, 4], np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
         return Example(self._paths[index].stem, image, *nothing)
+
+    def _size(self, height, width):
+        """(height, width) that a photo of this size is shrunk to."""
+        if self._framing is not None:
+            return self._framing.scaled_size(height, width)
+        factor = min(self._shape[0] / height, self._shape[1] / width)
+        return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def read_photo(path, channels=3):
@@ -48,13 +56,12 @@ def read_photo(path, channels=3):
     return np.asarray(Image.fromarray(image).convert("L"))[..., None] if channels == 1 else image
 
 
-def fitted(image, height, width):
-    """An image uint8 [H, W, C], shrunk in its proportions to fit into height x width; a smaller one stays as it is."""
-    if image.shape[0] <= height and image.shape[1] <= width:
+def shrunk(image, height, width):
+    """An image uint8 [H, W, C] in this size, unless it is smaller already."""
+    if height >= image.shape[0]:
         return image
-    shrunk = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
-    shrunk.thumbnail((width, height))
-    return np.asarray(shrunk).reshape(shrunk.height, shrunk.width, -1)
+    resized = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized).reshape(height, width, -1)
 
 
 def scale_of(seen, image):

@@ -4,7 +4,7 @@ from PIL import Image
 
 from glimpse.data.framing import Framing
 from glimpse.data.images import Fault
-from glimpse.data.photo import PhotoFiles, fitted, read_photo, scale_of
+from glimpse.data.photo import PhotoFiles, read_photo, scale_of, shrunk
 from tests.data.photo_files import write_image
 
 COLOURS = np.random.default_rng(0).integers(0, 255, [40, 80, 3], np.uint8)
@@ -46,16 +46,27 @@ def test_without_a_framing_a_larger_one_is_shrunk_in_its_proportions(photo, chan
     assert example.image.shape == (20, 40, channels)
     np.testing.assert_array_equal(scale_of(example.image, COLOURS), [0.5] * 4)
     assert abs(example.image.mean() - read_photo(photo, channels).mean()) < 1
-    kept, = PhotoFiles([photo], (30, 40, channels), Framing())
-    assert kept.image.shape == (40, 80, channels)
+
+
+def test_with_a_framing_one_larger_than_that_makes_it_is_shrunk_as_it_will_be(photo):
+    """So that proposals are sought in what the network sees, and in no more pixels than it does."""
+    framing = Framing(short_side=30, longest_side=50)
+    example, = PhotoFiles([photo], (96, 96, 3), framing)
+    placed, _, scale = framing.place(example, np.zeros([0, 4], np.float32))
+    assert example.image.shape == (25, 50, 3)
+    np.testing.assert_array_equal(scale, 1)
+    np.testing.assert_array_equal(
+        placed.image, framing.place(example._replace(image=COLOURS), np.zeros([0, 4], np.float32))[0].image)
+    kept, = PhotoFiles([photo], (96, 96, 3), Framing())  # 600 and 1000 pixels
+    np.testing.assert_array_equal(kept.image, COLOURS)
 
 
 def test_the_scale_is_that_of_each_side():
     image = np.zeros([101, 250, 3], np.uint8)
-    small = fitted(image, 50, 50)
+    small = shrunk(image, 20, 50)
     assert small.shape == (20, 50, 3)
     np.testing.assert_allclose(scale_of(small, image), [50 / 250, 20 / 101] * 2)
-    assert fitted(small, 50, 50) is small
+    assert shrunk(small, 40, 100) is small
 
 
 def test_what_cannot_be_read_is_named_at_once(photo):
