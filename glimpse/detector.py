@@ -115,7 +115,7 @@ class GlimpseDetector(keras.Model):
           episodes: int32 [M], which proposal (0..N-1) each episode looks at; None for one episode a proposal.
             The first glimpse is the proposal for every episode, so it is pooled and encoded once a proposal.
           forced: float32 [T-1, M, 4], deltas to look at whatever the policy says; NaN where it decides.
-          pathwise: let gradients reach the policy through the glimpses' boxes, with the pooling "align".
+          pathwise: let gradients reach the policy through the glimpses' boxes; not with the pooling "max".
           sizes: int32 [B, 2], height and width of each image where it is padded to those of `images`.
           feature_map: what `shared_map` gives of `images`, where it is known already.
         Returns: a Rollout.

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import pathlib
 
 
 class GlimpseError(ValueError):
@@ -32,6 +33,13 @@ def one_of(name, value, choices):
     if value not in choices:
         raise GlimpseError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
     return value
+
+
+def path_given(name, value):
+    """Returns `value` as a Path; raises GlimpseError unless it is the text of one."""
+    if not isinstance(value, (str, pathlib.Path)) or not str(value):
+        raise GlimpseError(f"{name} must be a path, a text in quotes, got {value!r}")
+    return pathlib.Path(value)
 
 
 def pair(name, value, minimum=1):

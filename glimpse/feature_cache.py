@@ -2,13 +2,12 @@
 
 import hashlib
 import logging
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from glimpse.data.image_cache import ImageCache
-from glimpse.errors import GlimpseError
+from glimpse.errors import GlimpseError, path_given
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,7 +29,9 @@ class FeatureCache:
         weights = hashlib.blake2b(digest_size=8)
         for values in backbone.get_weights():
             weights.update(np.ascontiguousarray(values))
-        self.cache = ImageCache(Path(directory) / f"feature-maps-{backbone.layers[-1].name}-{weights.hexdigest()}")
+        self.cache = ImageCache(
+            path_given("Experiment.feature_cache", directory) / f"feature-maps-{backbone.layers[-1].name}-{weights.hexdigest()}",
+            (None, None, backbone.output_shape[-1]))
         self.backbone = tf.function(lambda images: backbone(images))  # three times faster than layer by layer
         self._told = False
 

@@ -36,7 +36,7 @@ def test_a_map_is_computed_once_for_an_image_and_the_weights(tmp_path):
 
 
 def test_an_image_is_known_by_its_content_and_shape(tmp_path):
-    cache = ImageCache(tmp_path)
+    cache = ImageCache(tmp_path, (None, None, 4))
     changed = IMAGES[0].copy()
     changed[5, 5, 1] ^= 1
     assert len({cache.path(image) for image in (IMAGES[0], changed, IMAGES[0].reshape(24, 16, 3), IMAGES[1])}) == 4
@@ -49,6 +49,21 @@ def test_a_broken_file_is_named(tmp_path):
     cache.cache.path(IMAGES[1]).write_bytes(b"half a fi")
     with pytest.raises(GlimpseError, match=r"\.npy is broken .*; remove it, and it is computed again"):
         cache(IMAGES)
+    np.save(cache.cache.path(IMAGES[1]), np.zeros([8, 12, 5], np.float32))
+    with pytest.raises(GlimpseError, match=r"\.npy is broken \(of shape \(8, 12, 5\)\); remove it"):
+        cache(IMAGES)
+
+
+@pytest.mark.parametrize("directory", [5, "", None])
+def test_what_is_no_path_is_named(directory):
+    with pytest.raises(GlimpseError, match="Experiment.feature_cache must be a path, a text in quotes, got"):
+        FeatureCache(directory, frozen())
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(GlimpseError, match=r"\.npy cannot be written .*; name a directory"):
+        FeatureCache(tmp_path / "file", frozen())(IMAGES)
 
 
 def test_a_backbone_that_is_trained_is_refused(tmp_path):
@@ -75,7 +90,9 @@ def test_an_experiment_learns_the_same_from_maps_that_are_kept(tmp_path, tiny):
         workdir = tmp_path / f"run{len(logs)}"
         workdir.mkdir()
         with configuration("experiments/digits.gin", [*tiny, *FROZEN, *bindings]):
-            Experiment().train(workdir)
+            experiment = Experiment()
+            assert not (tmp_path / "cache").exists()  # who only builds it, such as to evaluate a run, writes nothing
+            experiment.train(workdir)
         logs.append([line["class_loss"] + line["box_loss"] for line in read_metrics(workdir)])
     np.testing.assert_allclose(logs[1], logs[0], rtol=1e-3)
     assert len(set(np.round(logs[0], 4))) > 1 and len(list((tmp_path / "cache").rglob("*.npy"))) == 8  # 6 steps of 2 of 8 scenes

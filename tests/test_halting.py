@@ -32,11 +32,11 @@ def test_each_proposal_stops_at_its_first_sure_answer(fusion, options):
     network = detector(fusion, **options)
     whole = network(IMAGES, PROPOSALS, SEED).fused
     sure = tf.reduce_max(tf.nn.softmax(network.heads(whole)[0]), axis=-1).numpy()
-    threshold = float(np.median(sure[..., 0]))
+    threshold = float(np.quantile(sure[..., 0], 0.7))
     stop = np.where(sure[..., 0] >= threshold, 0, np.where(sure[..., 1] >= threshold, 1, 2))
     fused, looks = look_until_sure(network, IMAGES, PROPOSALS, SEED, threshold)
     np.testing.assert_array_equal(looks, stop + 1)
-    assert looks.numpy().min() == 1 < looks.numpy().max()
+    assert {1, 3} <= set(np.unique(looks))
     np.testing.assert_allclose(fused, np.take_along_axis(whole.numpy(), stop[..., None, None], axis=2)[:, :, 0], rtol=1e-4, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Runs a benchmark and prints its table:  python -m experiments.benchmark roi_pooling|glimpses|input_pipeline [--runs N] [--json FILE]"""
+"""Runs a benchmark and prints its table:  python -m experiments.benchmark roi_pooling [--runs N] [--json FILE]"""
 import argparse
 import importlib
 import pathlib
@@ -20,7 +20,7 @@ def main(arguments=None):
 
     parser = argparse.ArgumentParser(parents=[parser], prog=parser.prog, description=benchmark.__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=_positive, default=11, help="timed runs after the warm-up, of which the median is shown")
+    parser.add_argument("--runs", type=_positive, default=11, help="timed runs after the warm-up")
     parser.add_argument("--json", type=_new_file, metavar="FILE", help="also write the result here")
     benchmark.add_flags(parser)
     options = parser.parse_args(arguments)

@@ -2,13 +2,12 @@
 
 import collections
 import json
-from pathlib import Path
 
 import gin
 
 from glimpse.data.images import Fault
 from glimpse.data.photos import Annotation, Object, Photos
-from glimpse.errors import GlimpseError
+from glimpse.errors import GlimpseError, path_given
 
 
 @gin.register
@@ -34,7 +33,7 @@ class COCO(Photos):
     def __init__(self, split, root=gin.REQUIRED, annotations="annotations/instances_{split}.json", images="{split}",
                  splits={"train": "train2017", "validation": "val2017"}, on_fault="raise", frame="stored"):
         name = splits.get(split, split)
-        path, folder = (Path(root) / part.format(split=name) for part in (annotations, images))
+        path, folder = (path_given("COCO.root", root) / part.format(split=name) for part in (annotations, images))
         content = _read(path)
         names = {category["id"]: category["name"] for category in content["categories"]}
         self.category_ids = sorted(names)

@@ -43,9 +43,7 @@ class Framing:
         """
         height, width = example.image.shape[:2]
         scaled_height, scaled_width = self.scaled_size(height, width)
-        image = example.image
-        if (scaled_height, scaled_width) != (height, width):
-            image = np.asarray(Image.fromarray(image).resize((scaled_width, scaled_height), Image.Resampling.BILINEAR))
+        image = resized(example.image, scaled_height, scaled_width)
         scale = np.array([scaled_width / width, scaled_height / height] * 2, np.float32)
         boxes, proposals = example.boxes * scale, proposals * scale
         if flip:
@@ -65,6 +63,14 @@ class Framing:
         for place, image in zip(stacked, images):
             place[:image.shape[0], :image.shape[1]] = image
         return stacked
+
+
+def resized(image, height, width):
+    """An image uint8 [H, W, C], grey or RGB, in this size."""
+    if image.shape[:2] == (height, width):
+        return image
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR)).reshape(height, width, -1)
 
 
 def mirrored(boxes, width):

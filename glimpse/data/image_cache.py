@@ -11,10 +11,14 @@ from glimpse.files import write_whole
 
 
 class ImageCache:
-    """A directory of .npy files, one an image; each is written whole, so several processes may share it."""
+    """A directory of .npy files, one an image; each is written whole, so several processes may share it.
 
-    def __init__(self, directory):
-        self.directory = Path(directory)
+    Args: directory, made where it is not there; shape of each array, None where any size will do.
+    Raises: GlimpseError, of `load` and `save`, that names the file.
+    """
+
+    def __init__(self, directory, shape):
+        self.directory, self.shape = Path(directory), shape
 
     def path(self, image):
         """The file that belongs to an image uint8 [H, W, C]."""
@@ -23,9 +27,12 @@ class ImageCache:
         return self.directory / content.hexdigest()[:2] / f"{content.hexdigest()}.npy"
 
     def load(self, path):
-        """The array in one of these files; raises GlimpseError where it is broken."""
+        """The array in one of these files."""
         try:
-            return np.load(path, allow_pickle=False)
+            array = np.load(path, allow_pickle=False)
+            if len(array.shape) != len(self.shape) or any(s not in (None, n) for s, n in zip(self.shape, array.shape)):
+                raise ValueError(f"of shape {array.shape}")
+            return array
         except (OSError, ValueError, EOFError) as error:
             raise GlimpseError(f"{path} is broken ({error}); remove it, and it is computed again") from error
 
@@ -33,5 +40,8 @@ class ImageCache:
         """Writes the array of one of these files."""
         content = io.BytesIO()
         np.save(content, array)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content.getvalue())
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, content.getvalue())
+        except OSError as error:
+            raise GlimpseError(f"{path} cannot be written ({error}); name a directory with room that you may write to") from error

@@ -6,13 +6,14 @@ import numpy as np
 from PIL import Image
 
 from glimpse.data.example import Example
-from glimpse.data.images import read_image
+from glimpse.data.framing import resized
+from glimpse.data.images import probe_image, read_image
 
 
 class PhotoFiles:
     """JPEG and PNG files as a data set without annotations (see `glimpse.data.example`); ids are names without suffix.
 
-    Every file is read once at the start, so that a fault shows before anything is done, and again when it is asked for.
+    Every file is checked at the start, so that a fault shows before anything is done, and read when it is asked for.
 
     Args:
       paths: of the files.
@@ -28,7 +29,7 @@ class PhotoFiles:
         self._paths, self._channels = [Path(path) for path in paths], shape[2]
         self._shape, self._framing = shape, framing
         for path in self._paths:
-            read_photo(path, self._channels)
+            probe_image(path)
 
     def __len__(self):
         return len(self._paths)
@@ -58,10 +59,7 @@ def read_photo(path, channels=3):
 
 def shrunk(image, height, width):
     """An image uint8 [H, W, C] in this size, unless it is smaller already."""
-    if height >= image.shape[0]:
-        return image
-    resized = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(resized).reshape(height, width, -1)
+    return image if height >= image.shape[0] else resized(image, height, width)
 
 
 def scale_of(seen, image):

@@ -7,13 +7,12 @@ pip install 'glimpse[proposals]'. These are the proposals of Fast R-CNN (Girshic
 import contextlib
 import ctypes
 import logging
-from pathlib import Path
 
 import gin
 import numpy as np
 
 from glimpse.data.image_cache import ImageCache
-from glimpse.errors import GlimpseError, one_of, whole_number
+from glimpse.errors import GlimpseError, one_of, path_given, whole_number
 
 MODES = {"fast": "switchToSelectiveSearchFast", "quality": "switchToSelectiveSearchQuality"}
 _LOG = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ class SelectiveSearch:
     def __init__(self, cache=gin.REQUIRED, mode="fast", most=2000):
         self.mode = one_of("SelectiveSearch.mode", mode, MODES)
         self.most = whole_number("SelectiveSearch.most", most)
-        self.cache = ImageCache(Path(cache) / f"selective-search-{mode}")
+        self.cache = ImageCache(path_given("SelectiveSearch.cache", cache) / f"selective-search-{mode}", (None, 4))
         self._told = False
 
     def __call__(self, image, id=None):

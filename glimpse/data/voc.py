@@ -7,7 +7,7 @@ import gin
 
 from glimpse.data.images import Fault
 from glimpse.data.photos import Annotation, Object, Photos
-from glimpse.errors import GlimpseError
+from glimpse.errors import GlimpseError, path_given
 
 CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
            "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
@@ -32,7 +32,7 @@ class VOC(Photos):
 
     def __init__(self, split, root=gin.REQUIRED, classes=CLASSES, splits={"validation": "val"}, on_fault="raise",
                  frame="stored"):
-        root = Path(root)
+        root = path_given("VOC.root", root)
         names = _lines(root / classes) if isinstance(classes, (str, Path)) else classes
         ids = _lines(root / "ImageSets" / "Main" / f"{splits.get(split, split)}.txt")
         images = _files_by_stem(root / "JPEGImages")

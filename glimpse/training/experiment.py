@@ -62,13 +62,13 @@ class Experiment:
         self.training_data = data(split="train")
         self.detector = detector(num_classes=len(self.training_data.class_names))
         self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
-        self.features = None
+        self.features = None  # as long as the batch is only to tell shapes: nothing is written before a run trains
+        self.trainer.build_on(next(iter(self.batches(0))))
         if feature_cache is not None:
             if self.detector.pooling == "crop" or (framing is not None and framing.canvas is None):
                 raise GlimpseError("Experiment.feature_cache needs a shared feature map of one size: "
                                    "a pooling other than 'crop', and a Framing.canvas; or set it to None")
             self.features = FeatureCache(feature_cache, self.detector.backbone)
-        self.trainer.build_on(next(iter(self.batches(0))))
         optimizers = {"optimizer": self.trainer.optimizer}
         if self.trainer.policy_optimizer is not None:
             optimizers["policy_optimizer"] = self.trainer.policy_optimizer

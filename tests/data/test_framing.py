@@ -35,6 +35,14 @@ def test_the_short_side_unless_the_longest_becomes_too_long(size, scaled):
     assert (placed.image is example.image) == (size == scaled)
 
 
+def test_grey_images_are_scaled_as_coloured_ones_of_that_grey():
+    grey = PHOTOS[0].image[..., :1]
+    placed, coloured = (Framing(60, 100).place(PHOTOS[0]._replace(image=image), np.zeros([0, 4], np.float32))[0].image
+                        for image in (grey, np.repeat(grey, 3, axis=2)))
+    assert placed.shape == (60, 80, 1)
+    np.testing.assert_array_equal(placed[..., 0], coloured[..., 1])
+
+
 def test_a_box_stays_on_what_it_shows():
     image = np.zeros((30, 40, 3), np.uint8)
     image[4:24, 2:12] = 255

@@ -44,6 +44,9 @@ def test_what_was_computed_is_kept_by_content_and_mode(tmp_path, monkeypatch):
     monkeypatch.setattr("glimpse.data.selective_search.selective_search", lambda *_: pytest.fail("computed again"))
     np.testing.assert_array_equal(SelectiveSearch(tmp_path)(image.copy(), "another id"), boxes)
     np.testing.assert_array_equal(SelectiveSearch(tmp_path, most=3)(image), boxes[:3])
+    np.save(proposals.path(image), np.zeros([3, 5], np.uint16))
+    with pytest.raises(GlimpseError, match=r"\.npy is broken \(of shape \(3, 5\)\); remove it"):
+        proposals(image)
     proposals.path(image).write_bytes(b"half a fi")
     with pytest.raises(GlimpseError, match=r"\.npy is broken .*; remove it"):
         proposals(image)
@@ -52,5 +55,7 @@ def test_what_was_computed_is_kept_by_content_and_mode(tmp_path, monkeypatch):
 def test_faults_name_the_parameter_and_the_value(tmp_path):
     with pytest.raises(GlimpseError, match="SelectiveSearch.mode must be one of 'fast', 'quality', got 'best'"):
         SelectiveSearch(tmp_path, "best")
+    with pytest.raises(GlimpseError, match="SelectiveSearch.cache must be a path, a text in quotes, got 5"):
+        SelectiveSearch(5)
     with pytest.raises(GlimpseError, match="SelectiveSearch.most must be a whole number of at least 1, got 0"):
         SelectiveSearch(tmp_path, most=0)
