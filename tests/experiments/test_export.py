@@ -53,6 +53,14 @@ def test_the_model_answers_as_the_run_does_in_a_process_that_knows_tensorflow_al
                          {"channels": 3, "short_side": 40, "longest_side": 64, "canvas": None}]
 
 
+def test_the_directory_one_stands_in_will_do_if_it_is_empty(tmp_path, digit_run, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    export.main([f"--run={digit_run}", "--out=."])
+    assert {"saved_model.pb", "detector.json"} < {path.name for path in (tmp_path / "here").iterdir()}
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
 def test_faults_end_with_one_line_and_nothing_is_written(tmp_path, capsys):
     def fails(*arguments):
         with pytest.raises(SystemExit) as stop:
