@@ -141,7 +141,8 @@ class Expectation:
 class Pathwise:
     """The detection loss reaches the policy through the places that RoI align samples; there is no reward [ours].
 
-    As in a spatial transformer (Jaderberg et al. 2015). Needs `learned`, and a pooling that is smooth in the box: GlimpseDetector.pooling = "align" or "crop".
+    As in a spatial transformer (Jaderberg et al. 2015). Needs `learned`, and a pooling that is smooth in the
+    box: GlimpseDetector.pooling = "align" or "crop".
 
     Args: explore: draw around the mean (the gradient goes through the draw) instead of looking at the mean.
     """

@@ -46,8 +46,8 @@ class Experiment:
 
     def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
                  detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
-                 framing=None, feature_cache=None, evaluation_batch_size=10, evaluation_splits=("validation", "test"), coco_ap=False,
-                 log_every=25, save_every=100):
+                 framing=None, feature_cache=None, evaluation_batch_size=10, evaluation_splits=("validation", "test"),
+                 coco_ap=False, log_every=25, save_every=100):
         self.seed = whole_number("seed", seed, minimum=0)
         self.train_steps = whole_number("train_steps", train_steps)
         self.batch_size = whole_number("batch_size", batch_size)
