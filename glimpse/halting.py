@@ -9,6 +9,8 @@ import tensorflow as tf
 from glimpse import boxes
 from glimpse.detector import FUSIONS, limits_of, suppress
 
+CHUNK = 16  # glimpses of one image that are pooled together
+
 
 def detect_until_sure(detector, images, proposals, seed, confidence, sizes=None, valid=None):
     """GlimpseDetector.detect with early stopping: Detections, and looks as `look_until_sure` has them."""
@@ -24,29 +26,43 @@ def look_until_sure(detector, images, proposals, seed, confidence, sizes=None):
     Returns: fused float32 [B, N, D], what `detector.answers` takes; looks int32 [B, N], 1 .. T.
     """
     batch, width = tf.shape(proposals)[0], tf.shape(proposals)[1]
-    feature_map = detector.shared_map(images)
-    output, state = detector.controller(detector.read(feature_map, proposals, tf.zeros_like(proposals)))
-    fused, looks, rows = output, tf.ones([batch * width], tf.int32), tf.range(batch * width)
-    flat_proposals = tf.reshape(proposals, [-1, 4])
-    for step in range(detector.num_glimpses - 1):
-        logits, _ = detector.heads(tf.gather(fused, rows))
-        unsure = tf.reduce_max(tf.nn.softmax(logits), axis=-1) < confidence
-        rows, output, *state = (tf.boolean_mask(part, unsure) for part in (rows, output, *state))
+    limits = [tf.broadcast_to(tf.reshape(limit, [-1]), [batch]) for limit in limits_of(images, sizes)]
+    feature_map, flat_proposals = detector.shared_map(images), tf.reshape(proposals, [-1, 4])
+
+    def look_on(step, rows, fused, output, state):
+        """What is known of some proposals, `rows` of all, once those of them that are unsure were looked at further."""
+        looks = tf.ones_like(rows)
+        if step == detector.num_glimpses - 1:
+            return fused, looks
+        logits, _ = detector.heads(fused)
+        unsure = tf.where(tf.reduce_max(tf.nn.softmax(logits), axis=-1) < confidence)
+        rows, known, output, *state = (tf.gather(part, unsure[:, 0]) for part in (rows, fused, output, *state))
+        image = rows // width
         deltas = detector.policy(output, step=step, seed=tf.random.fold_in(seed, 2 * step + 1), explore=False)
         glimpses = boxes.decode(deltas, tf.gather(flat_proposals, rows))
-        limits = (tf.broadcast_to(tf.reshape(limit, [-1]), [batch]) for limit in limits_of(images, sizes))
-        glimpses = boxes.clip(glimpses, *(tf.gather(limit, rows // width) for limit in limits))
-        # The pooling takes as many glimpses of each image: the lists are filled up, to one at least since not every
-        # operation takes none, and cut again.
-        counts = tf.math.bincount(rows // width, minlength=batch, maxlength=batch)
-        longest = tf.maximum(tf.reduce_max(counts), 1)
-        padded = (tf.RaggedTensor.from_row_lengths(part, counts).to_tensor(shape=[batch, longest, 4])
-                  for part in (glimpses, deltas))
-        pooled = detector.read(feature_map, *padded)
-        pooled = tf.boolean_mask(pooled, tf.reshape(tf.sequence_mask(counts, longest), [-1]))
-        output, state = detector.controller(pooled, state)
-        place = rows[:, None]
-        fused = tf.tensor_scatter_nd_update(
-            fused, place, FUSIONS[detector.fusion](tf.gather(fused, rows), output, step + 2))
-        looks = tf.tensor_scatter_nd_add(looks, place, tf.ones_like(rows))
+        glimpses = boxes.clip(glimpses, *(tf.gather(limit, image) for limit in limits))
+        output, state = detector.controller(_read_listed(detector, feature_map, glimpses, deltas, image), state)
+        known = FUSIONS[detector.fusion](known, output, step + 2)
+        known, further = look_on(step + 1, rows, known, output, state)
+        return tf.tensor_scatter_nd_update(fused, unsure, known), tf.tensor_scatter_nd_add(looks, unsure, further)
+
+    output, state = detector.controller(detector.read(feature_map, proposals, tf.zeros_like(proposals)))
+    fused, looks = look_on(0, tf.range(batch * width), output, output, state)
     return tf.reshape(fused, [batch, width, fused.shape[-1]]), tf.reshape(looks, [batch, width])
+
+
+def _read_listed(detector, feature_map, glimpses, deltas, image):
+    """detector.read of glimpses and deltas [M, 4] in a list; image int32 [M], in order, says whose each is: [M, I].
+
+    Pooling takes equally many glimpses of each map. Lists filled up to the longest would be half filling, since scenes differ;
+    so each is cut into chunks, the last partly filling, and every chunk takes a copy of its map.
+    """
+    batch = tf.shape(feature_map)[0]
+    counts = tf.math.bincount(image, minlength=batch, maxlength=batch)
+    chunks = tf.maximum(-(-counts // CHUNK), tf.one_hot(0, batch, dtype=tf.int32))
+    position = tf.range(tf.size(image)) - tf.gather(tf.cumsum(counts, exclusive=True), image)
+    chunk = tf.gather(tf.cumsum(chunks, exclusive=True), image) + position // CHUNK
+    place = tf.stack([chunk, position % CHUNK], axis=-1)
+    maps = tf.gather(feature_map, tf.repeat(tf.range(batch), chunks))
+    read = detector.read(maps, *(tf.scatter_nd(place, part, [tf.shape(maps)[0], CHUNK, 4]) for part in (glimpses, deltas)))
+    return tf.gather_nd(tf.reshape(read, [-1, CHUNK, read.shape[-1]]), place)

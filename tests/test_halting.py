@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from glimpse import halting
 from glimpse.backbones import small_cnn
 from glimpse.detector import GlimpseDetector, suppress
 from glimpse.halting import look_until_sure
@@ -27,8 +28,9 @@ def detector(fusion="max", policy=None, num_glimpses=3, **options):
 
 @pytest.mark.parametrize("fusion", ["max", "mean", "last"])
 @pytest.mark.parametrize("options", [{}, {"pooling": "align", "delta_input": True}, {"pooling": "crop"}], ids=str)
-def test_each_proposal_stops_at_its_first_sure_answer(fusion, options):
+def test_each_proposal_stops_at_its_first_sure_answer(fusion, options, monkeypatch):
     """Held against the whole rollout, of which each proposal takes the state where it was sure for the first time."""
+    monkeypatch.setattr(halting, "CHUNK", 2)  # so that an image's glimpses take several chunks, and not equally many
     network = detector(fusion, **options)
     whole = network(IMAGES, PROPOSALS, SEED).fused
     sure = tf.reduce_max(tf.nn.softmax(network.heads(whole)[0]), axis=-1).numpy()
