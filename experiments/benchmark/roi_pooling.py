@@ -1,9 +1,11 @@
-"""RoI pooling against the compiled operator of torchvision and the nested `map_fn` layer that is usually written instead.
+"""RoI pooling or RoI align against the compiled operators of torchvision and, for RoI pooling, the nested `map_fn` layer that is
+usually written instead.
 
 All contenders run in one process, in turn, run by run, so that whatever else the machine does falls on all of them; compare the
-ratios, not the milliseconds. `ours` is `roi_pool` in a `tf.function` of known shapes, which is then compiled; `ours, shapes unknown`
-is the same function traced once for every shape. Features and boxes are random, the corners of a box uniform over the map.
+ratios, not the milliseconds. `ours` is the operator in a `tf.function` of known shapes, where `roi_pool` is compiled; `ours, shapes
+unknown` is the same function traced once for every shape. Features and boxes are random, the corners of a box uniform over the map.
 """
+import functools
 import multiprocessing
 import os
 import platform
@@ -19,7 +21,9 @@ except ImportError:
 import numpy as np
 import tensorflow as tf
 
-from glimpse.ops import roi_pool
+from glimpse.ops import roi_align, roi_pool
+
+OPERATORS = {"roi_pool": roi_pool, "roi_align": roi_align}  # of the same names in torchvision
 
 # Features [B, H, W, C], RoIs an image, pooled size.
 WORKLOADS = (
@@ -34,21 +38,21 @@ MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 
 
 def add_flags(parser):
-    """None of its own."""
+    parser.add_argument("--operator", choices=OPERATORS, default="roi_pool")
 
 
 def run(options, workloads=WORKLOADS, sides=SIDES, memory=True):
     """Times and measures everything; a dictionary of plain numbers and strings."""
-    runs = options.runs
-    result = {"machine": _machine(), "versions": _versions(), "runs": runs, "left_out": _left_out()}
+    runs, operator = options.runs, options.operator
+    result = {"machine": _machine(), "versions": _versions(), "operator": operator, "runs": runs, "left_out": _left_out()}
     result["workloads"] = []
     for shape, rois, pooled_size in workloads:
         print(f"timing {shape} x{rois} @{pooled_size}", file=sys.stderr, flush=True)
-        result["workloads"].append(_time_workload(shape, rois, pooled_size, runs))
-    result["box_sides"] = [_time_box_side(side, workloads[0], runs) for side in sides]
+        result["workloads"].append(_time_workload(operator, shape, rois, pooled_size, runs))
+    result["box_sides"] = [_time_box_side(operator, side, workloads[0], runs) for side in sides]
     if memory:
         for name in ("ours", "ours, shapes unknown", *(["torchvision"] if torch else [])):
-            for measured, workload in zip(_in_new_process(_peak_memory, name, workloads), result["workloads"]):
+            for measured, workload in zip(_in_new_process(_peak_memory, operator, name, workloads), result["workloads"]):
                 workload["contenders"][name]["peak_mib"] = measured
     result["machine"]["load_after"] = os.getloadavg()[0]
     return result
@@ -83,10 +87,10 @@ def table(result):
     return "\n".join(lines)
 
 
-def _time_workload(shape, rois, pooled_size, runs):
+def _time_workload(operator, shape, rois, pooled_size, runs):
     arrays = _arrays(shape, rois, pooled_size)
     functions = {}
-    for name, contender in _contenders().items():
+    for name, contender in _contenders(operator).items():
         functions[name, "forward"], functions[name, "both"] = contender(*arrays, pooled_size)
     times = _interleaved(functions, runs)
     contenders = {}
@@ -95,13 +99,13 @@ def _time_workload(shape, rois, pooled_size, runs):
     return {"features": list(shape), "rois": rois, "pooled_size": pooled_size, "contenders": contenders}
 
 
-def _time_box_side(side, workload, runs):
+def _time_box_side(operator, side, workload, runs):
     shape, rois, pooled_size = workload
     features, boxes, upstream = _arrays(shape, rois, pooled_size)
     extent = np.float32([shape[2], shape[1]])
     corner = np.random.default_rng(1).uniform(0, 1 - side, (shape[0], rois, 2)) * extent
     boxes = np.concatenate([corner, corner + side * extent - 1], axis=-1).astype("float32")
-    contenders = {name: contender for name, contender in _contenders().items() if name != "map_fn layer"}
+    contenders = {name: contender for name, contender in _contenders(operator).items() if name != "map_fn layer"}
     functions = {name: contender(features, boxes, upstream, pooled_size)[0] for name, contender in contenders.items()}
     times = _interleaved(functions, runs)
     return {"side": side, "ms": {name: 1000 * float(np.median(seconds)) for name, seconds in times.items()}}
@@ -137,21 +141,18 @@ def _arrays(shape, rois, pooled_size):
         random.standard_normal((batch, rois, pooled_size, pooled_size, channels)).astype("float32"))
 
 
-def _contenders():
+def _contenders(operator):
     """Each takes features, boxes, upstream gradient and pooled size, and gives two functions: forward, and forward plus backward."""
-    contenders = {"ours": _ours, "ours, shapes unknown": _ours_shapes_unknown}
-    if torch:
-        contenders["torchvision"] = _torchvision
-    return contenders | {"map_fn layer": _map_fn_layer}
-
-
-def _ours(features, boxes, upstream, pooled_size):
-    return _tensorflow(lambda features, boxes: roi_pool(features, boxes, pooled_size), features, boxes, upstream)
-
-
-def _ours_shapes_unknown(features, boxes, upstream, pooled_size):
     unknown = tf.TensorSpec([None] * 4), tf.TensorSpec([None, None, 4]), tf.TensorSpec([None] * 5)
-    return _tensorflow(lambda features, boxes: roi_pool(features, boxes, pooled_size), features, boxes, upstream, unknown)
+    contenders = {"ours": functools.partial(_ours, operator), "ours, shapes unknown": functools.partial(_ours, operator, specs=unknown)}
+    if torch:
+        contenders["torchvision"] = functools.partial(_torchvision, operator)
+    return contenders | ({"map_fn layer": _map_fn_layer} if operator == "roi_pool" else {})
+
+
+def _ours(operator, features, boxes, upstream, pooled_size, specs=(None, None, None)):
+    pool = functools.partial(OPERATORS[operator], pooled_size=pooled_size)
+    return _tensorflow(pool, features, boxes, upstream, specs)
 
 
 def _map_fn_layer(features, boxes, upstream, pooled_size):
@@ -185,7 +186,7 @@ def _tensorflow(pool, features, boxes, upstream, specs=(None, None, None)):
         with tf.GradientTape() as tape:
             tape.watch(features)
             pooled = pool(features, boxes)
-        return tape.gradient(pooled, features, upstream)
+        return pooled, tape.gradient(pooled, features, upstream)
 
     # Traced for the very shapes unless specifications say otherwise. On a CPU a call returns when its result is there.
     forward = tf.function(pool, input_signature=specs[:2] if specs[0] is not None else None)
@@ -193,20 +194,22 @@ def _tensorflow(pool, features, boxes, upstream, specs=(None, None, None)):
     return lambda: forward(features, boxes), lambda: both(features, boxes, upstream)
 
 
-def _torchvision(features, boxes, upstream, pooled_size):
+def _torchvision(operator, features, boxes, upstream, pooled_size):
     batch, rois = boxes.shape[:2]
     image = np.repeat(np.arange(batch), rois)[:, None]
     rows = torch.from_numpy(np.concatenate([image, boxes.reshape(-1, 4)], axis=1).astype("float32"))
     features = torch.from_numpy(features.transpose(0, 3, 1, 2).copy()).requires_grad_()
     upstream = torch.from_numpy(upstream.reshape(-1, *upstream.shape[2:]).transpose(0, 3, 1, 2).copy())
+    settings = {"sampling_ratio": 2, "aligned": True} if operator == "roi_align" else {}   # the defaults of ours
+    pool = functools.partial(getattr(torchvision.ops, operator), boxes=rows, output_size=pooled_size, **settings)
 
     def forward():
         with torch.no_grad():
-            torchvision.ops.roi_pool(features, rows, pooled_size)
+            pool(features)
 
     def both():
         features.grad = None
-        torchvision.ops.roi_pool(features, rows, pooled_size).backward(upstream)
+        pool(features).backward(upstream)
 
     return forward, both
 
@@ -227,11 +230,11 @@ def _in_new_process(function, *arguments):
                 os.environ[name] = value
 
 
-def _peak_memory(name, workloads):
+def _peak_memory(operator, name, workloads):
     """MiB that a call takes at its peak, its result included and its inputs not, forward and both, for every workload."""
     peaks = []
     for shape, rois, pooled_size in workloads:
-        forward, both = _contenders()[name](*_arrays(shape, rois, pooled_size), pooled_size)
+        forward, both = _contenders(operator)[name](*_arrays(shape, rois, pooled_size), pooled_size)
         peaks.append({"forward": _peak_of(forward), "both": _peak_of(both)})
     return peaks
 

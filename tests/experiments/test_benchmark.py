@@ -38,13 +38,15 @@ def test_bad_usage_exits_with_2(fake, capsys, arguments, words):
     assert words in capsys.readouterr().err
 
 
-def test_tiny_run_without_torchvision_says_what_it_left_out():
+@pytest.mark.parametrize("operator, contenders", [
+    ("roi_pool", ["ours", "ours, shapes unknown", "map_fn layer"]), ("roi_align", ["ours", "ours, shapes unknown"])])
+def test_tiny_run_without_torchvision_says_what_it_left_out(operator, contenders):
     # In a process of its own, where no torchvision can be imported.
-    program = """
+    program = f"""
 import json, sys, types
 sys.modules["torchvision"] = None
 from experiments.benchmark import roi_pooling
-result = roi_pooling.run(types.SimpleNamespace(runs=1), workloads=[((1, 6, 7, 2), 3, 2)], sides=[], memory=False)
+result = roi_pooling.run(types.SimpleNamespace(runs=1, operator={operator!r}), workloads=[((1, 6, 7, 2), 3, 2)], sides=[], memory=False)
 print(json.dumps(result))
 print(roi_pooling.table(result))
 """
@@ -52,8 +54,8 @@ print(roi_pooling.table(result))
     result, _, text = output.partition("\n")
     result = json.loads(result)
     assert "torchvision is not installed" in text
-    assert list(result["workloads"][0]["contenders"]) == ["ours", "ours, shapes unknown", "map_fn layer"]
-    for name in ("ours", "map_fn layer", "[1, 6, 7, 2] x3 @2"):
+    assert list(result["workloads"][0]["contenders"]) == contenders
+    for name in (*contenders, "[1, 6, 7, 2] x3 @2"):
         assert name in text
 
 
