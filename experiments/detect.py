@@ -34,15 +34,14 @@ def main(arguments=None):
     out = flags.out or flags.run / "detections"
     check_names(flags.photos, out)
     with restored(flags.run) as (experiment, _):
-        data = experiment.training_data
-        photos = PhotoFiles(flags.photos, data[0].image.shape, experiment.framing)
+        photos = PhotoFiles(flags.photos, experiment.trained_on.image_shape, experiment.framing)
         out.mkdir(parents=True, exist_ok=True)
         # One at a time: what stands beside a photo has no say in what is found in it.
         for followed in follow(experiment.detector, photos, experiment.proposals, experiment.seed, batch_size=1,
                                framing=experiment.framing):
             path = flags.photos[followed.index]
             photo = read_photo(path)
-            boxes, names, scores, glimpses = found(followed, photo, flags.score, data.class_names)
+            boxes, names, scores, glimpses = found(followed, photo, flags.score, experiment.trained_on.class_names)
             shown = glimpses if flags.glimpses else None
             write_picture(out / f"{path.stem}.png", plot_detections(photo, boxes, names, scores, shown))
             write_json(out / f"{path.stem}.json", {

@@ -26,16 +26,15 @@ def main(arguments=None):
         result = experiment.evaluate(flags.split, flags.confidence)
         detections, _ = result.pop("detections"), result.pop("ground_truth")
         if flags.detections:
-            write_detections(flags.detections, flags.split, detections, experiment.training_data)
+            write_detections(flags.detections, flags.split, detections, experiment.trained_on)
         print(json.dumps({"step": step, **result}, indent=2))
 
 
 def write_detections(directory, split, detections, data):
-    """Writes both kinds of files; COCO's category ids are those of the data set, or 1, 2, ... where it has none."""
+    """Writes both kinds of files, with the classes of the TrainedOn `data`."""
     directory.mkdir(parents=True, exist_ok=True)
     ids = [each["id"] for each in detections]
-    category_ids = getattr(data, "category_ids", range(1, len(data.class_names) + 1))
-    write_coco_results(directory / f"coco_results_{split}.json", detections, ids, category_ids)
+    write_coco_results(directory / f"coco_results_{split}.json", detections, ids, data.category_ids)
     write_voc_results(directory, split, detections, ids, data.class_names)
 
 

@@ -28,14 +28,14 @@ def main(arguments=None):
         raise GlimpseError(f"--out={flags.out} is not empty; name another directory")
     out = flags.out.resolve()  # "." has no name of its own
     with restored(flags.run) as (experiment, step):
-        shape = experiment.training_data[0].image.shape
+        shape = experiment.trained_on.image_shape
         exported = ExportedDetector(experiment.detector, shape, experiment.framing, experiment.seed)
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = out.with_name(f".{out.name}.{os.getpid()}")  # a reader sees all of it or nothing
         try:
             tf.saved_model.save(exported, temporary, signatures={"serving_default": exported.detect})
             write_json(temporary / "detector.json", {
-                "run": str(flags.run), "step": step, "classes": list(experiment.training_data.class_names),
+                "run": str(flags.run), "step": step, "classes": experiment.trained_on.class_names,
                 "images": description(shape, experiment.framing)})
             os.replace(temporary, out)
         finally:

@@ -39,7 +39,7 @@ def main(arguments=None):
     check_out(out)
     with restored(flags.run) as (experiment, _):
         if flags.photo:
-            examples = PhotoFiles([flags.photo], experiment.training_data[0].image.shape, experiment.framing)
+            examples = PhotoFiles([flags.photo], experiment.trained_on.image_shape, experiment.framing)
             draw_image(experiment, examples, examples[0].id, most, out)
         elif flags.image:
             draw_image(experiment, experiment.data(split=flags.split), flags.image, most, out)
@@ -78,7 +78,7 @@ def draw_split(experiment, split, most, out):
     shown = {title: [(seen(examples[each.index], experiment.framing).image, each) for each in group]
              for title, group in groups.items()}
     out.mkdir(parents=True, exist_ok=True)
-    write_figure(out / "contact_sheet", plot_contact_sheet(shown, experiment.training_data.class_names, caption))
+    write_figure(out / "contact_sheet", plot_contact_sheet(shown, experiment.trained_on.class_names, caption))
     if experiment.detector.num_glimpses > 1:
         write_figure(out / "policy_map", plot_policy_map(*(np.concatenate(parts) for parts in zip(*near))))
     strips = [(f"{title.split()[0]}{place}_{sequence.name.split(',')[0]}", image, sequence)
@@ -112,7 +112,7 @@ def draw_strip(experiment, image, sequence, path):
     """Writes one sequence as PNG, PDF and GIF."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pooled = pooled_glimpses(experiment.detector, image, sequence.glimpses)
-    frames = [plot_strip(image, sequence, pooled, experiment.training_data.class_names, shown)
+    frames = [plot_strip(image, sequence, pooled, experiment.trained_on.class_names, shown)
               for shown in range(1, len(sequence.glimpses) + 1)]
     write_figure(path, frames[-1])
     write_animation(path, frames)

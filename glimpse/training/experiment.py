@@ -1,6 +1,7 @@
 """An experiment: what one configuration describes, trained, evaluated, written down."""
 
 import contextlib
+import functools
 import pathlib
 import re
 import sys
@@ -42,12 +43,13 @@ class Experiment:
       evaluation_splits: evaluated at the end of the training.
       coco_ap: score by COCO's protocol too.
       log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
+      trained_on: a TrainedOn, to use a trained network without reading its training data; no setting.
     """
 
     def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
                  detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
                  framing=None, feature_cache=None, evaluation_batch_size=10, evaluation_splits=("validation", "test"),
-                 coco_ap=False, log_every=25, save_every=100):
+                 coco_ap=False, log_every=25, save_every=100, trained_on=None):
         self.seed = whole_number("seed", seed, minimum=0)
         self.train_steps = whole_number("train_steps", train_steps)
         self.batch_size = whole_number("batch_size", batch_size)
@@ -59,11 +61,13 @@ class Experiment:
         tf.config.experimental.enable_op_determinism()
         self.data, self.proposals, self.sampling, self.framing = data, proposals, sampling, framing
         self.evaluation_splits, self.coco_ap = tuple(evaluation_splits), coco_ap
-        self.training_data = data(split="train")
-        self.detector = detector(num_classes=len(self.training_data.class_names))
+        self.trained_on = trained_on or run.trained_on(self.training_data)
+        self.detector = detector(num_classes=len(self.trained_on.class_names))
         self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
-        self.features = None  # as long as the batch is only to tell shapes: nothing is written before a run trains
-        self.trainer.build_on(next(iter(self.batches(0))))
+        self.features = None  # nothing is written before a run trains
+        if trained_on is None:
+            next(iter(self.batches(0)))  # so that faults of the data show before anything is written
+        self.trainer.build_on(self.trained_on.image_shape)
         if feature_cache is not None:
             if self.detector.pooling == "crop" or (framing is not None and framing.canvas is None):
                 raise GlimpseError("Experiment.feature_cache needs a shared feature map of one size: "
@@ -74,6 +78,10 @@ class Experiment:
             optimizers["policy_optimizer"] = self.trainer.policy_optimizer
         learned_baseline = {"value_head": self.trainer.estimator.value_head} if self.trainer.learns_values else {}
         self.checkpoint = tf.train.Checkpoint(detector=self.detector, **optimizers, **learned_baseline)
+
+    @functools.cached_property
+    def training_data(self):
+        return self.data(split="train")
 
     def batches(self, first_step):
         """Batches of the steps from this one on, see `training_batches`."""
@@ -98,6 +106,7 @@ class Experiment:
     def train(self, workdir):
         """Trains from the run's last checkpoint, or from the start, to train_steps; returns seconds spent."""
         first_step, start = self.restore(workdir), time.perf_counter()
+        run.write_trained_on(workdir, self.trained_on)
         if first_step < self.train_steps:
             recorder = run.Recorder(workdir, self._manager(workdir), first_step, self.train_steps,
                                     self.log_every, self.save_every)
@@ -120,9 +129,9 @@ class Experiment:
         confidence: at which a proposal gets no further glimpse, None for all T.
         """
         examples = self.data(split=split)
-        if examples.class_names != self.training_data.class_names:
+        if tuple(examples.class_names) != self.trained_on.class_names:
             raise GlimpseError(f"the classes of split {split!r} are not those of 'train': {examples.class_names} "
-                               f"and {self.training_data.class_names}")
+                               f"and {self.trained_on.class_names}")
         result = evaluate_detector(self.detector, examples, self.proposals, self.seed, self.evaluation_batch_size,
                                    self.framing, confidence)
         if self.coco_ap:
@@ -136,12 +145,13 @@ class Experiment:
 def restored(workdir):
     """The experiment of a trained run, with its configuration in force: yields (Experiment, step of its checkpoint).
 
-    Raises: GlimpseError where `workdir` holds no run, or one without a checkpoint.
+    Nothing of its training data is read. Raises: GlimpseError where `workdir` holds no run, or one without a checkpoint.
     """
-    if not (pathlib.Path(workdir) / run.CONFIG).is_file():
-        raise GlimpseError(f"--run={workdir} holds no {run.CONFIG}; name the --workdir of a training")
+    for name in (run.CONFIG, run.DATA):
+        if not (pathlib.Path(workdir) / name).is_file():
+            raise GlimpseError(f"--run={workdir} holds no {name}; name the --workdir of a training")
     with config.configuration(pathlib.Path(workdir) / run.CONFIG):
-        experiment = Experiment()
+        experiment = Experiment(trained_on=run.read_trained_on(workdir))
         step = experiment.restore(workdir)
         if not step:
             raise GlimpseError(f"--run={workdir} holds no checkpoint yet; train it first")

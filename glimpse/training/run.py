@@ -5,15 +5,16 @@ import os
 import pathlib
 import platform
 import shutil
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from glimpse.errors import GlimpseError
-from glimpse.files import write_whole
+from glimpse.files import write_json, write_whole
 
-CONFIG, OPERATIVE_CONFIG = "config.gin", "operative_config.gin"
+CONFIG, OPERATIVE_CONFIG, DATA = "config.gin", "operative_config.gin", "data.json"
 METRICS, RESULTS, CHECKPOINTS = "metrics.jsonl", "results.json", "checkpoints"
 
 
@@ -39,6 +40,37 @@ def prepare(workdir, config, overwrite=False):
     workdir.mkdir(parents=True, exist_ok=True)
     write_whole(workdir / CONFIG, config)
     return workdir
+
+
+class TrainedOn(NamedTuple):
+    """What a run keeps of its training data, so that the network can be used where they are not.
+
+    class_names: K names. category_ids: COCO's ids of the classes; 1, 2, ... where the data set has none. image_shape:
+    (H, W, channels) of its first image.
+    """
+
+    class_names: tuple
+    category_ids: tuple
+    image_shape: tuple
+
+
+def trained_on(data):
+    """The TrainedOn of a data set."""
+    ids = getattr(data, "category_ids", range(1, len(data.class_names) + 1))
+    return TrainedOn(tuple(data.class_names), tuple(ids), tuple(data[0].image.shape))
+
+
+def write_trained_on(workdir, value):
+    write_json(pathlib.Path(workdir) / DATA, value._asdict())
+
+
+def read_trained_on(workdir):
+    """The TrainedOn of a run. Raises: GlimpseError where its file is missing or damaged."""
+    path = pathlib.Path(workdir) / DATA
+    try:
+        return TrainedOn(**{name: tuple(values) for name, values in json.loads(path.read_text()).items()})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise GlimpseError(f"{path} cannot be read ({error}); the same training command writes it again") from error
 
 
 def read_metrics(workdir):

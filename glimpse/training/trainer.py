@@ -71,9 +71,10 @@ class Trainer(keras.Model):
     def metrics(self):
         return [*self.means.values(), *self.diagnostics.values()]
 
-    def build_on(self, batch):
+    def build_on(self, image_shape):
         """Makes all variables, of the network and of the optimizers, so that a checkpoint can be restored into them."""
-        self.detector(batch["images"][:1], batch["rois"][:1], tf.constant([0, 0]))
+        height, width, _ = image_shape
+        self.detector(tf.zeros([1, *image_shape], tf.uint8), tf.constant([[[0.0, 0.0, width, height]]]), tf.constant([0, 0]))
         self.built = True
         own, policy = self._variables()
         if self.policy_optimizer is None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def expected(workdir, *images):
     nothing = np.zeros([0, 4], np.float32), np.zeros(0, np.int32), np.zeros(0, bool)
     with restored(workdir) as (experiment, _):
         class Data(list):
-            class_names = experiment.training_data.class_names
+            class_names = experiment.trained_on.class_names
         return [evaluate_detector(experiment.detector, Data([Example("x", image, *nothing)]), experiment.proposals,
                                   experiment.seed, 1, experiment.framing)["detections"][0]
                 for image in images], Data.class_names
@@ -105,7 +106,23 @@ def test_faults_end_with_one_line_before_anything_is_written(tmp_path, digit_run
     assert "notes.png is a file" in fails([run, photo, f"--out={tmp_path / 'notes.png' / 'x'}"], capsys)
     assert "holds no config.gin" in fails([f"--run={tmp_path}", photo, out], capsys)
     (tmp_path / "other" / "config.gin").write_text((digit_run / "config.gin").read_text())
+    assert "holds no data.json" in fails([f"--run={tmp_path / 'other'}", photo, out], capsys)
+    (tmp_path / "other" / "data.json").write_text("{")
+    assert "data.json cannot be read (" in fails([f"--run={tmp_path / 'other'}", photo, out], capsys)
+    (tmp_path / "other" / "data.json").write_text((digit_run / "data.json").read_text())
     assert "holds no checkpoint yet" in fails([f"--run={tmp_path / 'other'}", photo, out], capsys)
     before = photo.read_bytes()  # a picture in the directory of --out would be replaced by the one with boxes
     assert "street.png is there already" in fails([run, photo, f"--out={tmp_path}"], capsys)
     assert names(tmp_path) == kept and photo.read_bytes() == before
+
+
+def test_the_photos_that_a_run_was_trained_on_may_be_gone(tmp_path, photo_run):
+    """A run taken to another machine: of its data set nothing but the directory of the run is there."""
+    away, photo = tmp_path / "away", tmp_path / "photo.jpg"
+    shutil.copytree(photo_run, away)
+    (away / "config.gin").write_text((away / "config.gin").read_text().replace(str(photo_run.parent), str(tmp_path / "gone")))
+    write_image(photo)
+    for run in (photo_run, away):
+        detect.main([f"--run={run}", str(photo), "--score=0", f"--out={tmp_path / run.name}"])
+    here, there = (json.loads((tmp_path / run.name / "photo.json").read_text())["detections"] for run in (photo_run, away))
+    assert here == there and here

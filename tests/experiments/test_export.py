@@ -39,7 +39,7 @@ def test_the_model_answers_as_the_run_does_in_a_process_that_knows_tensorflow_al
             found, _ = tf.function(experiment.detector.detect)(batch.images, batch.proposals, seed, batch.sizes)
             expected.append(found._asdict())
             content = json.loads((tmp_path / name / "detector.json").read_text())
-            assert content["classes"] == list(experiment.training_data.class_names) and content["step"] == step == 6
+            assert content["classes"] == list(experiment.trained_on.class_names) and content["step"] == step == 6
         arguments += [tmp_path / name, tmp_path / f"{name}.npz", tmp_path / f"{name}-answers.npz"]
     subprocess.run([sys.executable, "-c", ANSWER, *map(str, arguments)], check=True, cwd=tmp_path)
     for name, found in zip(("digits", "photos"), expected):
