@@ -147,12 +147,14 @@ def restored(workdir):
 
     Nothing of its training data is read. Raises: GlimpseError where `workdir` holds no run, or one without a checkpoint.
     """
-    for name in (run.CONFIG, run.DATA):
-        if not (pathlib.Path(workdir) / name).is_file():
-            raise GlimpseError(f"--run={workdir} holds no {name}; name the --workdir of a training")
+    if not (pathlib.Path(workdir) / run.CONFIG).is_file():
+        raise GlimpseError(f"--run={workdir} holds no {run.CONFIG}; name the --workdir of a training")
+    untrained = GlimpseError(f"--run={workdir} holds no checkpoint yet; train it first")
+    if not (pathlib.Path(workdir) / run.DATA).is_file():  # a training writes it before its first checkpoint
+        raise untrained
     with config.configuration(pathlib.Path(workdir) / run.CONFIG):
         experiment = Experiment(trained_on=run.read_trained_on(workdir))
         step = experiment.restore(workdir)
         if not step:
-            raise GlimpseError(f"--run={workdir} holds no checkpoint yet; train it first")
+            raise untrained
         yield experiment, step

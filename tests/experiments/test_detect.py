@@ -106,7 +106,7 @@ def test_faults_end_with_one_line_before_anything_is_written(tmp_path, digit_run
     assert "notes.png is a file" in fails([run, photo, f"--out={tmp_path / 'notes.png' / 'x'}"], capsys)
     assert "holds no config.gin" in fails([f"--run={tmp_path}", photo, out], capsys)
     (tmp_path / "other" / "config.gin").write_text((digit_run / "config.gin").read_text())
-    assert "holds no data.json" in fails([f"--run={tmp_path / 'other'}", photo, out], capsys)
+    assert "holds no checkpoint yet" in fails([f"--run={tmp_path / 'other'}", photo, out], capsys)
     (tmp_path / "other" / "data.json").write_text("{")
     assert "data.json cannot be read (" in fails([f"--run={tmp_path / 'other'}", photo, out], capsys)
     (tmp_path / "other" / "data.json").write_text((digit_run / "data.json").read_text())
