@@ -8,7 +8,7 @@ import pandas as pd
 from glimpse.errors import GlimpseError
 from glimpse.evaluation.average_precision import IOU_THRESHOLDS
 from glimpse.evaluation.studies import axes_of, cell_axes_of, is_ordered, read_study
-from glimpse.evaluation.study_tables import against_controls, learning_curves, summarise
+from glimpse.evaluation.study_tables import against_controls, against_fewer, learning_curves, summarise
 
 # What the tables show, the first of them also in the pictures.
 METRICS = {
@@ -21,7 +21,7 @@ CLASSES = "voc10_ap@0.50:0.95/"
 
 
 class Contents(NamedTuple):
-    """The tables of a study; those of results and controls by label, for those of METRICS that there are."""
+    """The tables of a study; those of results, controls and fewer glimpses by label, for those of METRICS that there are."""
 
     directory: Path  # of the study
     runs: pd.DataFrame  # of `read_study`
@@ -29,6 +29,7 @@ class Contents(NamedTuple):
     x: str | None  # the axis that pictures are drawn over; without one there are none
     results: dict  # label -> `summarise`
     controls: dict  # label -> `against_controls`
+    fewer: dict  # label -> `against_fewer`
     over_iou: pd.DataFrame  # `summarise` a threshold, with the column "iou"
     by_class: pd.DataFrame  # `summarise` of the AP 50:95 of a class, with the column "class"
     training: pd.DataFrame  # `learning_curves`
@@ -66,6 +67,7 @@ def read_contents(directory, split="test"):
         horizontal_axis(runs),
         results={label: summarise(runs, metric) for label, metric in metrics.items()},
         controls={label: against_controls(runs, metric) for label, metric in metrics.items()},
+        fewer={label: against_fewer(runs, metric) for label, metric in metrics.items()},
         over_iou=_stacked(runs, thresholds, "iou"),
         by_class=_stacked(runs, classes, "class"),
         training=learning_curves(runs),

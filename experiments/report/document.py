@@ -48,5 +48,5 @@ def summary_text(contents):
     text = [head, plain(shown), *notes]
     if len(contents.controls[first]):
         text += ["", f"learned minus control, paired by seed, in points of {first}:"]
-        text += [plain(sections.controls_shown({f"{first} [95 %]": contents.controls[first]}))]
+        text += [plain(sections.compared({f"{first} [95 %]": contents.controls[first]}))]
     return "\n".join(text)

@@ -46,6 +46,7 @@ def report(contents, pictures):
         *_shown(pictures["results"]),
         *_controls(runs, contents.controls),
         *_differences(contents.results),
+        *_fewer(contents.fewer),
         *_titled("## Over the IoU threshold", _shown(pictures["iou"])),
         *_titled("## Time", _shown(pictures["time"])),
         *_classes(contents.by_class, pictures["classes"]),
@@ -66,10 +67,10 @@ def unpaired(table):
     return [name for names in table["unpaired"] for name in names] if table["pairs"].any() else []
 
 
-def controls_shown(tables):
-    """The differences to the controls for each of {label: table of `against_controls`}, as text."""
+def compared(tables, to="control"):
+    """The differences of each of {label: table of `against_controls`, or of `against_fewer` with to="fewer"}, as text."""
     first = next(iter(tables.values()))
-    shown = axes_shown(first).assign(against=first["control"], pairs=first["pairs"])
+    shown = axes_shown(first).assign(against=first[to], pairs=first["pairs"])
     return shown.assign(**{label: intervals(table, "difference") for label, table in tables.items()})
 
 
@@ -109,7 +110,7 @@ def _controls(runs, tables):
                        "learned policy has earned its name is open."]
     text = "The learned policy minus another one with as many glimpses, paired by seed, in points of mAP. It has earned its\n"
     text += "name where the intervals of all three controls, `fixed`, `random` and `repeat`, lie above 0."
-    return [title, text, markdown(controls_shown(tables))]
+    return [title, text, markdown(compared(tables))]
 
 
 def _differences(tables):
@@ -122,6 +123,13 @@ def _differences(tables):
     notes = [f"* without a run with one glimpse to compare with: `{name}`" for name in unpaired(main)]
     return ["## Difference to one glimpse, paired by seed", markdown(shown[main["pairs"] > 0]),
             *(["\n".join(notes)] if notes else [])]
+
+
+def _fewer(tables):
+    if next(iter(tables.values())).empty:
+        return []
+    text = "Paired by seed, in points of mAP: whether the last glimpses added to what fewer had gained."
+    return ["## Difference to fewer glimpses", text, markdown(compared(tables, "fewer"))]
 
 
 def _classes(by_class, pictures):

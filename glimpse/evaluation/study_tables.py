@@ -94,10 +94,36 @@ def against_controls(runs, metric, policy="learned"):
             partners = runs[(policies == control).fillna(False)]
             paired = (cell[metric].astype(float) - _partner_values(cell, partners, metric, "POLICY")).dropna()
             if len(paired):
-                row = dict(zip(axes, key)) | {"control": control, "pairs": len(paired), "difference": paired.mean()}
-                rows.append(row | dict(zip(["difference_low", "difference_high"], bootstrap_interval(paired))))
-    columns = [*axes, "control", "pairs", "difference", "difference_low", "difference_high"]
-    return pd.DataFrame(rows, columns=columns).astype({axis: runs[axis].dtype for axis in axes})
+                rows.append([*key, control, *_difference(paired)])
+    return _differences(rows, axes, "control", runs)
+
+
+def against_fewer(runs, metric):
+    """What the last glimpses add: the difference to runs with fewer glimpses, the next smaller number above 1 there is.
+
+    Taken run by run to the run of the same SEED and value of all further axes. (What there is to say against one
+    glimpse, `summarise` does.)
+
+    Args:
+        runs: DataFrame of `read_study`.
+        metric: name of a column, such as "test/voc10_map@0.50:0.95".
+
+    Returns:
+        DataFrame with a row a cell that has pairs: the axes but SEED; "fewer", the other number of glimpses; the further
+        columns of `against_controls`.
+    """
+    axes, rows = cell_axes_of(runs), []
+    if "NUM_GLIMPSES" in axes:
+        for key, cell in cells_of(runs):
+            counts = runs["NUM_GLIMPSES"]
+            smaller = sorted(set(counts[(counts > 1) & (counts < cell["NUM_GLIMPSES"].iloc[0])]), reverse=True)
+            for fewer in smaller:
+                paired = (cell[metric].astype(float)
+                          - _partner_values(cell, runs[counts == fewer], metric, "NUM_GLIMPSES")).dropna()
+                if len(paired):
+                    rows.append([*key, fewer, *_difference(paired)])
+                    break
+    return _differences(rows, axes, "fewer", runs)
 
 
 def learning_curves(runs):
@@ -129,6 +155,17 @@ def bootstrap_interval(values):
         (values,), np.mean, confidence_level=0.95, method="percentile", rng=np.random.default_rng(0)
     ).confidence_interval
     return float(interval.low), float(interval.high)
+
+
+def _difference(paired):
+    """Number, mean and interval of paired differences."""
+    return len(paired), paired.mean(), *bootstrap_interval(paired)
+
+
+def _differences(rows, axes, to, runs):
+    """Rows of the values of the axes, of what a cell is compared `to`, and of `_difference`, as a table."""
+    columns = [*axes, to, "pairs", "difference", "difference_low", "difference_high"]
+    return pd.DataFrame(rows, columns=columns).astype({axis: runs[axis].dtype for axis in axes})
 
 
 def _partner_values(runs, others, metric, but):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glimpse.evaluation.studies import axes_of, read_study
-from glimpse.evaluation.study_tables import against_controls, bootstrap_interval, learning_curves, summarise
+from glimpse.evaluation.study_tables import against_controls, against_fewer, bootstrap_interval, learning_curves, summarise
 
 MAP = "voc10_map@0.50"
 
@@ -150,6 +150,25 @@ def test_controls_agree_in_the_axes_that_they_have(tmp_path, write_study):
 @pytest.mark.parametrize("name", ["NUM_GLIMPSES=1", "NUM_GLIMPSES=2,POLICY=fixed", "NUM_GLIMPSES=2,POLICY=learned"])
 def test_without_a_control_there_is_nothing_to_compare(tmp_path, write_study, name):
     assert against_controls(write_study(tmp_path, {f"{name},SEED=0": 0.1}), f"test/{MAP}").empty
+
+
+def test_differences_to_fewer_glimpses_by_hand(tmp_path, write_study):
+    values = {f"NUM_GLIMPSES=1,SEED={seed}": 0.1 for seed in range(2)}
+    for seed, (two, three, five) in enumerate([(0.50, 0.52, 0.60), (0.55, 0.51, 0.53)]):
+        values |= {f"NUM_GLIMPSES={n},POLICY=learned,SEED={seed}": value for n, value in ((2, two), (3, three), (5, five))}
+        values |= {f"NUM_GLIMPSES={n},POLICY=fixed,SEED={seed}": value for n, value in ((2, 0.4), (5, 0.4 + seed / 10))}
+    values |= {"NUM_GLIMPSES=3,POLICY=random,SEED=0": 0.9}  # of which there is nothing else
+    table = against_fewer(write_study(tmp_path, values), f"test/{MAP}")
+    assert table[["NUM_GLIMPSES", "POLICY", "fewer", "pairs"]].to_numpy().tolist() == [
+        [3, "learned", 2, 2], [5, "fixed", 2, 2], [5, "learned", 3, 2]]
+    np.testing.assert_allclose(table["difference"], [-0.01, 0.05, 0.05])
+    np.testing.assert_allclose(table["difference_low"], [-0.04, 0.0, 0.02], atol=1e-12)
+    np.testing.assert_allclose(table["difference_high"], [0.02, 0.1, 0.08])
+
+
+@pytest.mark.parametrize("names", [["SIZE=3"], ["NUM_GLIMPSES=1", "NUM_GLIMPSES=3,POLICY=fixed"]], ids=str)
+def test_without_fewer_glimpses_but_one_there_is_nothing_to_compare(tmp_path, write_study, names):
+    assert against_fewer(write_study(tmp_path, {f"{name},SEED=0": 0.1 for name in names}), f"test/{MAP}").empty
 
 
 def test_learning_curves_by_hand(tmp_path, write_run):

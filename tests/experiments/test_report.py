@@ -73,6 +73,7 @@ def test_the_report_and_its_pictures(study):
     assert "## Learned against the controls" in text and "| 3 | fixed | 1 | -5.0 [-] |" in text
     # AP of cats is the mAP above, of dogs three times as much less a hundred.
     assert "| class | NUM_GLIMPSES=1 | NUM_GLIMPSES=3, POLICY=fixed | NUM_GLIMPSES=3, POLICY=learned |" in text
+    assert "fewer glimpses" not in text  # than three there is only one
     assert "| cat | 56.5 [55.5, 57.5] | +11.0 [+10.0, +12.0] | +5.0 [-] |" in text
     assert "| dog | 69.5 [66.5, 72.5] | +33.0 [+30.0, +36.0] | +15.0 [-] |" in text
     assert "holds no log: 8 of 8 runs." in text
@@ -106,6 +107,13 @@ class Page(html.parser.HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+
+
+def test_glimpses_are_held_against_fewer(tmp_path):
+    for num_glimpses in (2, 3):
+        write_run(tmp_path, f"NUM_GLIMPSES={num_glimpses},POLICY=fixed,SEED=0", 0.5 + num_glimpses / 50)
+    text = report(tmp_path).read_text()
+    assert "## Difference to fewer glimpses" in text and "| 3 | fixed | 2 | 1 | +2.0 [-] |" in text
 
 
 def test_the_page_holds_all_it_shows(study):
