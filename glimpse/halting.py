@@ -59,6 +59,7 @@ def _read_listed(detector, feature_map, glimpses, deltas, image):
     """
     batch = tf.shape(feature_map)[0]
     counts = tf.math.bincount(image, minlength=batch, maxlength=batch)
+    # One chunk at least, of the first map: not every operation takes none.
     chunks = tf.maximum(-(-counts // CHUNK), tf.one_hot(0, batch, dtype=tf.int32))
     position = tf.range(tf.size(image)) - tf.gather(tf.cumsum(counts, exclusive=True), image)
     chunk = tf.gather(tf.cumsum(chunks, exclusive=True), image) + position // CHUNK

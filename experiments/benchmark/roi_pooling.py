@@ -38,7 +38,7 @@ MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 
 
 def add_flags(parser):
-    parser.add_argument("--operator", choices=OPERATORS, default="roi_pool")
+    parser.add_argument("--operator", choices=OPERATORS, default="roi_pool", help="what is timed (default: roi_pool)")
 
 
 def run(options, workloads=WORKLOADS, sides=SIDES, memory=True):
@@ -64,7 +64,7 @@ def table(result):
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, load {machine['load_before']:.1f} to {machine['load_after']:.1f}, "
         + ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
-        f"median of {result['runs']} runs; allocator: {machine['allocator']}",
+        f"{result['operator']}, median of {result['runs']} runs; allocator: {machine['allocator']}",
         "peak: memory of one call beyond its inputs, forward / forward and back, with every buffer returned to the system", *result["left_out"], "",
         f"{'features, RoIs an image, pooled size':40}{'contender':24}{'forward':>12}{'and back':>12}{'over ours':>18}{'peak MiB':>16}"]
     for workload in result["workloads"]:

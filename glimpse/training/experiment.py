@@ -150,7 +150,7 @@ def restored(workdir):
     if not (pathlib.Path(workdir) / run.CONFIG).is_file():
         raise GlimpseError(f"--run={workdir} holds no {run.CONFIG}; name the --workdir of a training")
     untrained = GlimpseError(f"--run={workdir} holds no checkpoint yet; train it first")
-    if not (pathlib.Path(workdir) / run.DATA).is_file():  # a training writes it before its first checkpoint
+    if not (pathlib.Path(workdir) / run.CHECKPOINTS).is_dir():
         raise untrained
     with config.configuration(pathlib.Path(workdir) / run.CONFIG):
         experiment = Experiment(trained_on=run.read_trained_on(workdir))

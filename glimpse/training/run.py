@@ -61,6 +61,7 @@ def trained_on(data):
 
 
 def write_trained_on(workdir, value):
+    """Writes the TrainedOn of a run."""
     write_json(pathlib.Path(workdir) / DATA, value._asdict())
 
 
@@ -70,7 +71,7 @@ def read_trained_on(workdir):
     try:
         return TrainedOn(**{name: tuple(values) for name, values in json.loads(path.read_text()).items()})
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise GlimpseError(f"{path} cannot be read ({error}); the same training command writes it again") from error
+        raise GlimpseError(f"{path} cannot be read ({error}); train the run again, with --overwrite") from error
 
 
 def read_metrics(workdir):

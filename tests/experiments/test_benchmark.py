@@ -54,6 +54,7 @@ print(roi_pooling.table(result))
     result, _, text = output.partition("\n")
     result = json.loads(result)
     assert "torchvision is not installed" in text
+    assert result["operator"] == operator and f"{operator}, median of 1 runs" in text
     assert list(result["workloads"][0]["contenders"]) == contenders
     for name in (*contenders, "[1, 6, 7, 2] x3 @2"):
         assert name in text

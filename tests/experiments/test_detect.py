@@ -107,6 +107,8 @@ def test_faults_end_with_one_line_before_anything_is_written(tmp_path, digit_run
     assert "holds no config.gin" in fails([f"--run={tmp_path}", photo, out], capsys)
     (tmp_path / "other" / "config.gin").write_text((digit_run / "config.gin").read_text())
     assert "holds no checkpoint yet" in fails([f"--run={tmp_path / 'other'}", photo, out], capsys)
+    (tmp_path / "other" / "checkpoints").mkdir()
+    assert "data.json cannot be read (" in fails([f"--run={tmp_path / 'other'}", photo, out], capsys)  # there is none
     (tmp_path / "other" / "data.json").write_text("{")
     assert "data.json cannot be read (" in fails([f"--run={tmp_path / 'other'}", photo, out], capsys)
     (tmp_path / "other" / "data.json").write_text((digit_run / "data.json").read_text())
