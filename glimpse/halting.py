@@ -1,7 +1,8 @@
 """Early stopping at test time: a proposal gets another glimpse only while the network is not sure of it [ours].
 
 Most proposals show background, and one glimpse says so. What is left of T glimpses then costs a small part of what T
-glimpses of everything do. The heads are read after every glimpse; train them so (`Trainer.supervision = "every"`).
+glimpses of everything do. The heads are read after every glimpse, though they learn from the last alone unless
+`Trainer.supervision` says "every".
 """
 
 import tensorflow as tf
