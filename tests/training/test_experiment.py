@@ -62,6 +62,19 @@ def test_training_moves_every_weight_and_the_slow_optimiser_moves_the_policy(tmp
     assert len(policy) == 2 and max(policy.values()) < 1e-3 < max(moved.values())
 
 
+def test_by_default_the_policy_learns_at_a_tenth_of_the_rate_of_the_rest(tmp_path, tiny):
+    """At the same rate the glimpses run away from the object before the network knows how to use them."""
+    bindings = [*tiny, "TRAIN_STEPS = 1", "Experiment.save_every = 1"]
+    with config.configuration("experiments/digits.gin", bindings) as text:
+        experiment = Experiment()
+        before = {v.path: v.numpy() for v in experiment.detector.trainable_variables}
+        experiment.train(run.prepare(tmp_path / "x", text))
+        moved = {v.path: np.abs(v.numpy() - before[v.path]).max() for v in experiment.detector.trainable_variables}
+    # Adam's first step is as long as its rate, where there is a gradient.
+    assert max(d for path, d in moved.items() if "glimpse_head" in path) == pytest.approx(0.0002, rel=0.01)
+    assert max(d for path, d in moved.items() if "glimpse_head" not in path) == pytest.approx(0.002, rel=0.01)
+
+
 def test_the_detector_learns(tmp_path, tiny):
     """Not merely runs: on scenes seen again and again, the loss falls to a fraction."""
     bindings = [*tiny, "TRAIN_STEPS = 120", "Experiment.log_every = 20", "Experiment.save_every = 120",
