@@ -106,7 +106,7 @@ def test_expectation_learns_the_better_candidate():
     (["pathwise.explore = 'no'"], "pathwise.explore must be one of False, True, got 'no'"),
     (["learned.learnable_deviation = 'no'"], "learned.learnable_deviation must be one of False, True, got 'no'"),
     (["POOLING = 'max'"], "with GlimpseDetector.pooling='align' or 'crop', got LearnedPolicy with 'max'"),
-    (["ESTIMATOR = @ppo()"], "ppo needs a Trainer.policy_optimizer"),
+    (["ESTIMATOR = @ppo()", "POLICY_OPTIMIZER = None"], "ppo needs a Trainer.policy_optimizer"),
     (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"], "reward must be one of 'terminal', 'discrete', 'gain', got 'late'"),
 ], ids=str)
 def test_parts_that_do_not_go_together_are_refused(tiny, bindings, message):
