@@ -142,7 +142,8 @@ class Pathwise:
     """The detection loss reaches the policy through the places that RoI align samples; there is no reward [ours].
 
     As in a spatial transformer (Jaderberg et al. 2015). Needs `learned`, and a pooling that is smooth in the
-    box: GlimpseDetector.pooling = "align" or "crop".
+    box: GlimpseDetector.pooling = "align" or "crop". And a Trainer.policy_optimizer slower than that of the rest, or glimpses
+    run away from the object before the network knows how to use them.
 
     Args: explore: draw around the mean (the gradient goes through the draw) instead of looking at the mean.
     """

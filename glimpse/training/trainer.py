@@ -30,7 +30,8 @@ class Trainer(keras.Model):
       foreground_slots: F, how many RoIs at the head of each image's list may be foreground.
       seed: of the run.
       optimizer: of everything, or of all but the policy where that has its own.
-      policy_optimizer: of the learned policy's weights; a gradient that is mostly noise wants a slow one.
+      policy_optimizer: of the learned policy's weights, if not the same; a slow one lets the network learn to use glimpses
+        before they move, and suits a gradient that is mostly noise.
       estimator: how the policy learns, one of `glimpse.training.estimators`; used where it does learn.
       episodes: E, ways of looking at a foreground RoI for an estimator that draws them; the controls look in one way.
       supervision: the detection loss is that of the answer after the "last" glimpse (the paper), or the mean of those
