@@ -1,8 +1,6 @@
 """Gin files and bindings -> a parsed configuration. The one place that parses, and that knows gin's peculiarities."""
 
 import contextlib
-import importlib.util  # noqa: F401  gin 0.5.0 uses it without importing it
-import logging
 import pathlib
 
 import gin
@@ -11,8 +9,9 @@ from glimpse.errors import GlimpseError
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / "configs"
 gin.add_config_file_search_path(str(CONFIGS))
-# gin looks for every file as a resource of a Python package too, and logs an error before it goes on to the next place.
-logging.getLogger().addFilter(lambda record: not str(record.msg).startswith("Path not found: "))
+# gin would look for every file in a Python package of that name too, and fails where there is a mere directory of it, such
+# as a user's own data/.
+gin.config._FILE_READERS[:] = [reader for reader in gin.config._FILE_READERS if reader[0] is open]
 
 
 @contextlib.contextmanager

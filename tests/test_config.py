@@ -52,6 +52,15 @@ def test_faults_are_one_line_that_names_file_and_binding(params, message):
     assert message in text and FILE in text and params[0] in text and "\n" not in text
 
 
+def test_directories_of_the_user_are_not_taken_for_packages_of_configurations(tmp_path, monkeypatch):
+    for name in ("data", "models"):  # as `include 'data/digits.gin'` has it
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with config.configuration(FILE) as text:
+        assert "Experiment.data" in text
+
+
 def test_a_missing_file_is_named():
     with pytest.raises(GlimpseError, match="experiments/digit.gin: no such file"):
         with config.configuration("experiments/digit.gin"):
