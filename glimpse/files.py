@@ -4,12 +4,13 @@ import json
 import os
 import pathlib
 import re
+import threading
 
 
 def write_whole(path, content):
     """Writes text or bytes under a temporary name, then renames it: a reader sees all of a file or none of it."""
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         os.replace(temporary, path)

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,3 +30,10 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
     with pytest.raises(OSError, match="disk full"):
         write_whole(path, b"new")
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["report.md"]
+
+
+def test_threads_may_write_the_same_file(tmp_path):
+    path = tmp_path / "map.npy"
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: write_whole(path, b"x" * 100_000), range(200)))
+    assert path.stat().st_size == 100_000 and [p.name for p in tmp_path.iterdir()] == ["map.npy"]

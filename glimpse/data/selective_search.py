@@ -7,6 +7,7 @@ pip install 'glimpse[proposals]'. These are the proposals of Fast R-CNN (Girshic
 import contextlib
 import ctypes
 import logging
+import threading
 
 import gin
 import numpy as np
@@ -15,6 +16,7 @@ from glimpse.data.image_cache import ImageCache
 from glimpse.errors import GlimpseError, one_of, path_given, whole_number
 
 MODES = {"fast": "switchToSelectiveSearchFast", "quality": "switchToSelectiveSearchQuality"}
+_RAND = threading.Lock()  # the C library has one generator for all threads
 _LOG = logging.getLogger(__name__)
 
 
@@ -61,8 +63,7 @@ def selective_search(image, mode):
     """Boxes int32 [N, 4] xyxy of an image uint8 [H, W, 3], the most object-like first.
 
     The same image gives the same boxes in the same order: OpenCV orders them by rank times a number from the C library's
-    `rand`, which is seeded here (where that library cannot
-    be had by its name, as on Windows, the order may differ).
+    `rand`, which is seeded here (where that library cannot be had by its name, as on Windows, the order may differ).
     """
     try:
         import cv2
@@ -71,9 +72,10 @@ def selective_search(image, mode):
         raise GlimpseError("selective search needs OpenCV with its contributed modules, and no other build of OpenCV "
                            "beside it: pip install 'glimpse[proposals]'") from error
     cv2.setNumThreads(1)  # the work is shared out by image
-    with contextlib.suppress(TypeError, AttributeError, OSError):
-        ctypes.CDLL(None).srand(0)
     searcher.setBaseImage(np.ascontiguousarray(image[..., ::-1]))  # blue, green, red
     getattr(searcher, MODES[mode])()
-    x, y, width, height = searcher.process().T
+    with _RAND:
+        with contextlib.suppress(TypeError, AttributeError, OSError):
+            ctypes.CDLL(None).srand(0)
+        x, y, width, height = searcher.process().T
     return np.stack([x, y, x + width, y + height], axis=1)

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,15 @@ def test_the_same_image_gives_the_same_boxes_in_the_same_order():
     first = selective_search(scene(), "fast")
     selective_search(np.zeros([30, 30, 3], np.uint8), "fast")
     np.testing.assert_array_equal(selective_search(scene(), "fast"), first)
+
+
+def test_threads_do_not_change_the_order():
+    # Plain noise has hundreds of regions, so that orders can differ.
+    images = np.random.default_rng(0).integers(0, 256, [8, 50, 60, 3], np.uint8)
+    alone = [selective_search(image, "fast") for image in images]
+    with ThreadPoolExecutor(4) as threads:
+        for boxes, expected in zip(threads.map(lambda image: selective_search(image, "fast"), images), alone):
+            np.testing.assert_array_equal(boxes, expected)
 
 
 def test_what_was_computed_is_kept_by_content_and_mode(tmp_path, monkeypatch):
