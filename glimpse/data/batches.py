@@ -1,5 +1,6 @@
 """Examples -> batches: Fast R-CNN's sampling of RoIs for training, all proposals for evaluation."""
 
+import functools
 from typing import NamedTuple
 
 import gin
@@ -75,6 +76,7 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
     """The batches of the steps first_step .. last_step - 1, each a function of (seed, step) alone.
 
     Every epoch goes once through `examples` in an order of its own. Without a `Framing`, images must have one size.
+    Several batches are made at a time, in threads: most of that is decoding and hashing, outside Python's lock.
     `features`: callable, images -> feature maps, such as a `glimpse.feature_cache`; None leaves them to the network.
 
     Returns: a tf.data.Dataset of dicts: images uint8 [B, H, W, C], sizes int32 [B, 2] (height, width without padding),
@@ -82,10 +84,14 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
       feature_map float32 [B, h, w, D].
     """
     batch_size = whole_number("batch_size", batch_size)
-    order = _Order(len(examples), seed)
+
+    @functools.lru_cache(maxsize=2)  # batches of two epochs may be made at a time
+    def order(epoch):
+        return generator(seed, "order", epoch).permutation(len(examples))
 
     def batch(step):
-        chosen = [examples[order(place)] for place in range(step * batch_size, (step + 1) * batch_size)]
+        places = (divmod(place, len(examples)) for place in range(step * batch_size, (step + 1) * batch_size))
+        chosen = [examples[int(order(epoch)[position])] for epoch, position in places]
         proposed = [proposals(e.image, e.id) for e in chosen]
         if framing is not None:
             flips = generator(seed, "flip", step).random(batch_size) < framing.flip
@@ -102,11 +108,13 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
         shapes["images"] = (batch_size, None, None, shapes["images"][3])
 
     def load(step):
-        parts = tf.numpy_function(lambda step: list(batch(int(step)).values()), [step], [v.dtype for v in first.values()])
+        # Were it stateful, TensorFlow would make one batch at a time and none ahead of its step, so as to be deterministic.
+        parts = tf.numpy_function(lambda step: list(batch(int(step)).values()), [step],
+                                  [value.dtype for value in first.values()], stateful=False)
         return {name: tf.ensure_shape(part, shapes[name]) for part, name in zip(parts, first)}
 
     # Not Dataset.from_generator: it makes the C library give freed memory back at once, which slows every step.
-    return tf.data.Dataset.range(first_step, last_step).map(load).prefetch(2)
+    return tf.data.Dataset.range(first_step, last_step).map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
 def _stack(examples, framing):
@@ -120,19 +128,6 @@ def _stack(examples, framing):
         raise GlimpseError(f"images {examples[0].id} and {examples[other].id} of one batch differ in size; "
                            "set Experiment.framing = @Framing() to scale and pad them")
     return np.stack(images), sizes
-
-
-class _Order:
-    """Place in the stream of examples -> index of an example: a fresh permutation each epoch, kept while it lasts."""
-
-    def __init__(self, size, seed):
-        self.size, self.seed, self.epoch, self.permutation = size, seed, None, None
-
-    def __call__(self, place):
-        epoch, position = divmod(place, self.size)
-        if epoch != self.epoch:
-            self.epoch, self.permutation = epoch, generator(self.seed, "order", epoch).permutation(self.size)
-        return int(self.permutation[position])
 
 
 class EvaluationBatch(NamedTuple):

@@ -1,5 +1,8 @@
+import threading
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from glimpse.data.batches import RoISampling, evaluation_batches, training_batches
 from glimpse.data.digits import DigitScenes
@@ -74,6 +77,20 @@ def test_batches_are_functions_of_seed_and_step():
         for name in ("images", "sizes", "rois", "classes", "targets"):
             np.testing.assert_array_equal(batch[name], again[name])
     assert np.any(other[0]["rois"] != resumed[0]["rois"])
+
+
+def test_batches_are_made_before_they_are_asked_for():
+    tf.config.experimental.enable_op_determinism()  # as an Experiment does; it leaves this to pure functions
+    asked_for = threading.Semaphore(0)
+
+    def proposals(image, id):
+        asked_for.release()
+        return GRID(image)
+
+    batches = iter(training_batches(SCENES, proposals, RoISampling(), 1, 0, 0, 9))
+    next(batches)
+    for _ in range(4):  # one told the shapes, one was asked for, two are in store
+        assert asked_for.acquire(timeout=20)
 
 
 def test_an_epoch_shows_every_image_once():

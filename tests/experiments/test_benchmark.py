@@ -2,6 +2,7 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 import types
 
@@ -103,14 +104,19 @@ def test_glimpses_asks_for_a_run_of_one_glimpse_first(trained, capsys, monkeypat
 
 
 def test_a_slow_pipeline_is_waited_for(tiny, tmp_path, capsys, monkeypatch):
-    """Proposals that take 0.1 s an image, two images a batch: the step, of milliseconds, waits for most of them."""
+    """Proposals that take 0.2 s an image, one image a batch and one at a time: the step, of milliseconds, waits for most of that."""
+    one_at_a_time = threading.Lock()
+
     def slow(image, id=None):
-        time.sleep(0.1)
+        with one_at_a_time:
+            time.sleep(0.2)
         return np.array([[10, 10, 40, 40], [50, 50, 80, 80]], np.float32)
 
     gin.external_configurable(lambda: slow, name="slow_proposals", module="tests")
     benchmark.main(["input_pipeline", "--runs=5", "--gin_file=experiments/digits.gin", f"--json={tmp_path / 'x.json'}",
-                    *(f"--gin_param={b}" for b in [*tiny, "Experiment.proposals = @slow_proposals()"])])
-    timed = {name: each["ms"] for name, each in json.loads((tmp_path / "x.json").read_text())["timed"].items()}
+                    *(f"--gin_param={b}" for b in [*tiny, "Experiment.batch_size = 1", "Experiment.proposals = @slow_proposals()"])])
+    result = json.loads((tmp_path / "x.json").read_text())
+    timed = {name: each["ms"] for name, each in result["timed"].items()}
     assert timed["pipeline alone"] > 190 and timed["step fed by the pipeline"] > 190 > timed["step alone"]
-    assert "a step waits " in capsys.readouterr().out
+    assert 100 < result["waits_ms"] < timed["step fed by the pipeline"]
+    assert f"a step waits {result['waits_ms']:.1f} ms for its batch" in capsys.readouterr().out
