@@ -11,7 +11,7 @@ from glimpse.files import write_whole
 
 
 class ImageCache:
-    """A directory of .npy files, one an image; each is written whole, so several processes may share it.
+    """A directory of .npy files, one an image; each is written whole, so several processes and threads may share it.
 
     Args: directory, made where it is not there; shape of each array, None where any size will do.
     Raises: GlimpseError, of `load` and `save`, that names the file.
@@ -22,9 +22,10 @@ class ImageCache:
 
     def path(self, image):
         """The file that belongs to an image uint8 [H, W, C]."""
-        content = hashlib.blake2b(np.ascontiguousarray(image), digest_size=16)
+        content = hashlib.sha256(np.ascontiguousarray(image))
         content.update(repr(image.shape).encode())
-        return self.directory / content.hexdigest()[:2] / f"{content.hexdigest()}.npy"
+        name = content.hexdigest()[:32]
+        return self.directory / name[:2] / f"{name}.npy"
 
     def load(self, path):
         """The array in one of these files."""
