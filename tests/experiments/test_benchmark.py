@@ -81,7 +81,9 @@ def test_glimpses_are_timed_against_one_and_against_stopping(trained, tmp_path, 
                     f"--json={tmp_path / 'result.json'}", f"--picture={tmp_path / 'picture'}"])
     printed = capsys.readouterr().out
     assert "training step" in printed and "T=2, stops at 1.1" in printed
-    rows = json.loads((tmp_path / "result.json").read_text())["detection"]
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert list(result["training_step_ms"]) == ["T=1", glimpses.LEAST] and all(result["training_step_ms"].values())
+    rows = result["detection"]
     assert [(row["glimpses"], row["confidence"], row["looks"]) for row in rows] == [
         (1, None, 1), (2, None, 2), (2, 0.0, 1), (2, 1.1, 2)]
     assert rows[3]["map"] == pytest.approx(rows[1]["map"]) and all(row["ms"] > 0 for row in rows)
@@ -96,7 +98,7 @@ def test_a_picture_without_a_directory_is_refused_before_anything_is_timed(tmp_p
 
 
 def test_glimpses_asks_for_a_run_of_one_glimpse_first(trained, capsys, monkeypatch):
-    monkeypatch.setattr(glimpses, "TRAINING", {})
+    monkeypatch.setattr(glimpses, "_training_steps", lambda rounds: {})
     for run, words in ((trained / "2", "must have one glimpse"), (trained, "holds no config.gin")):
         with pytest.raises(SystemExit) as exit:
             benchmark.main(["glimpses", f"--run={run}"])
