@@ -63,6 +63,7 @@ def main(arguments=None):
     flags = parser(__doc__)
     flags.add_argument("--workdir", type=pathlib.Path, help="directory of the study; runs/NAME-OF-THE-STUDY unless given")
     flags.add_argument("--jobs", type=int, default=run.cores(), help="runs at a time; one a core")
+    flags.add_argument("--split", default="test", help="split whose metrics are reported (default: test)")
     flags.add_argument("--only_print", action="store_true", help="print the plan and stop")
     flags = flags.parse_args(arguments)
     jobs = whole_number("--jobs", flags.jobs)
@@ -82,7 +83,7 @@ def main(arguments=None):
     write_json(workdir / "study.json", {"study": str(flags.gin_file), "runs": list(runs)})
     failed = launch(workdir, waiting, steps, jobs)
     if len(failed) < len(runs):
-        contents = read_contents(workdir)
+        contents = read_contents(workdir, flags.split)
         report = write_report(contents)
         print(summary_text(contents))
         print(f"report: {report}")

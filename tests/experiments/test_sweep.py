@@ -56,6 +56,13 @@ def test_a_study_runs_reports_its_failure_and_goes_on(tmp_path, tiny, capsys):
     assert results["configuration"]["NUM_GLIMPSES"] == 2
 
 
+def test_a_study_on_validation_images_alone_is_reported(tmp_path, tiny, capsys):
+    study = write_study(tmp_path, [*tiny, "Experiment.evaluation_splits = ('validation',)"], [{"NUM_GLIMPSES": [1], "SEED": [0]}])
+    sweep.main([f"--gin_file={study}", f"--workdir={tmp_path / 'study'}", "--split=validation"])
+    assert f"report: {tmp_path / 'study' / 'report.md'}" in capsys.readouterr().out
+    assert "## Results on the validation split" in (tmp_path / "study" / "report.md").read_text()
+
+
 def test_finished_runs_of_another_configuration_are_not_mixed_in(tmp_path, tiny, capsys):
     study = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1], "SEED": [0]}])
     finished = tmp_path / "study" / "NUM_GLIMPSES=1,SEED=0"
