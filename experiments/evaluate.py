@@ -18,7 +18,7 @@ def main(arguments=None):
     flags.add_argument("--detections", type=pathlib.Path, metavar="DIRECTORY",
                        help="also write the detections here, as COCO's results and as VOC's text files")
     flags.add_argument("--confidence", type=float, metavar="P",
-                       help="stop looking at a proposal once a class is this probable; without it, T glimpses of each")
+                       help="no further glimpse of what is background with this probability; without it, T glimpses of each")
     flags = flags.parse_args(arguments)
     if flags.confidence is not None:
         real_number("--confidence", flags.confidence, minimum=0, maximum=1)

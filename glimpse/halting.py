@@ -1,8 +1,8 @@
-"""Early stopping at test time: a proposal gets another glimpse only while the network is not sure of it [ours].
+"""Early stopping at test time: a proposal gets another glimpse only while it may show an object [ours].
 
 Most proposals show background, and one glimpse says so. What is left of T glimpses then costs a small part of what T
-glimpses of everything do. The heads are read after every glimpse, though they learn from the last alone unless
-`Trainer.supervision` says "every".
+glimpses of everything do. A proposal whose class is plain goes on: further glimpses are what places its box. The heads are
+read after every glimpse, though they learn from the last alone unless `Trainer.supervision` says "every".
 """
 
 import tensorflow as tf
@@ -13,14 +13,14 @@ from glimpse.detector import FUSIONS, limits_of, suppress
 CHUNK = 16  # glimpses of one image that are pooled together
 
 
-def detect_until_sure(detector, images, proposals, seed, confidence, sizes=None, valid=None):
-    """GlimpseDetector.detect with early stopping: Detections, and looks as `look_until_sure` has them."""
-    fused, looks = look_until_sure(detector, images, proposals, seed, confidence, sizes)
+def detect_unless_background(detector, images, proposals, seed, confidence, sizes=None, valid=None):
+    """GlimpseDetector.detect with early stopping: Detections, and looks as `look_unless_background` has them."""
+    fused, looks = look_unless_background(detector, images, proposals, seed, confidence, sizes)
     return suppress(*detector.answers(fused, proposals, images, sizes), valid), looks
 
 
-def look_until_sure(detector, images, proposals, seed, confidence, sizes=None):
-    """Looks at each proposal until the most probable class, background included, has `confidence`, at most T times.
+def look_unless_background(detector, images, proposals, seed, confidence, sizes=None):
+    """Looks at each proposal T times, or until background has the probability `confidence`.
 
     Args: a GlimpseDetector; images, proposals, seed and sizes as in its `call`; confidence: above 1, every proposal gets all T
       glimpses, at 0 one.
@@ -31,13 +31,13 @@ def look_until_sure(detector, images, proposals, seed, confidence, sizes=None):
     feature_map, flat_proposals = detector.shared_map(images), tf.reshape(proposals, [-1, 4])
 
     def look_on(step, rows, fused, output, state):
-        """What is known of some proposals, `rows` of all, once those of them that are unsure were looked at further."""
+        """What is known of some proposals, `rows` of all, once those of them that may show an object were looked at further."""
         looks = tf.ones_like(rows)
         if step == detector.num_glimpses - 1:
             return fused, looks
         logits, _ = detector.heads(fused)
-        unsure = tf.where(tf.reduce_max(tf.nn.softmax(logits), axis=-1) < confidence)
-        rows, known, output, *state = (tf.gather(part, unsure[:, 0]) for part in (rows, fused, output, *state))
+        promising = tf.where(tf.nn.softmax(logits)[:, 0] < confidence)
+        rows, known, output, *state = (tf.gather(part, promising[:, 0]) for part in (rows, fused, output, *state))
         image = rows // width
         deltas = detector.policy(output, step=step, seed=tf.random.fold_in(seed, 2 * step + 1), explore=False)
         glimpses = boxes.decode(deltas, tf.gather(flat_proposals, rows))
@@ -45,7 +45,7 @@ def look_until_sure(detector, images, proposals, seed, confidence, sizes=None):
         output, state = detector.controller(_read_listed(detector, feature_map, glimpses, deltas, image), state)
         known = FUSIONS[detector.fusion](known, output, step + 2)
         known, further = look_on(step + 1, rows, known, output, state)
-        return tf.tensor_scatter_nd_update(fused, unsure, known), tf.tensor_scatter_nd_add(looks, unsure, further)
+        return tf.tensor_scatter_nd_update(fused, promising, known), tf.tensor_scatter_nd_add(looks, promising, further)
 
     output, state = detector.controller(detector.read(feature_map, proposals, tf.zeros_like(proposals)))
     fused, looks = look_on(0, tf.range(batch * width), output, output, state)

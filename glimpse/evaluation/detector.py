@@ -9,7 +9,7 @@ from tqdm import tqdm
 from glimpse.boxes import DELTAS
 from glimpse.data.batches import evaluation_batches
 from glimpse.evaluation.average_precision import evaluate
-from glimpse.halting import detect_until_sure
+from glimpse.halting import detect_unless_background
 from glimpse.overlaps import pairwise_iou
 from glimpse.randomness import stateless_seed
 
@@ -19,7 +19,8 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
 
     Args: a built GlimpseDetector; a data set; proposals, callable (image, id) -> [N, 4]; seed of the run, from which the
       random policy's glimpses follow (seed, "evaluation", batch); framing, a Framing, or None for images of one size;
-      confidence, at which a proposal gets no further glimpse (see `glimpse.halting`), None for T glimpses of each.
+      confidence that a proposal shows background, at which it gets no further glimpse (see `glimpse.halting`), None for T
+      glimpses of each.
     Returns: {"metrics": see `glimpse.evaluation.average_precision`, "milliseconds_per_image": median over batches of
       network and non-maximum suppression, "policy": see `policy_statistics` (empty with a confidence), "looks": mean number
       of glimpses of a proposal, "detections" and "ground_truth": lists of dicts, an image each, as `evaluate` takes them,
@@ -27,7 +28,7 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
     """
     def detect(images, boxes, seed, sizes, valid):
         if confidence is not None:
-            return detect_until_sure(detector, images, boxes, seed, confidence, sizes, valid)
+            return detect_unless_background(detector, images, boxes, seed, confidence, sizes, valid)
         found, rollout = detector.detect(images, boxes, seed, sizes, valid)
         return found, rollout.deltas
 

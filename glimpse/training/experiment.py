@@ -126,7 +126,7 @@ class Experiment:
     def evaluate(self, split, confidence=None):
         """Detects on every image of a split; returns what `evaluate_detector` does, and "proposal_recall" beside it.
 
-        confidence: at which a proposal gets no further glimpse, None for all T.
+        confidence: that a proposal shows background, at which it gets no further glimpse; None for all T.
         """
         examples = self.data(split=split)
         if tuple(examples.class_names) != self.trained_on.class_names:

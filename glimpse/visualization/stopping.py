@@ -8,8 +8,8 @@ FIXED, STOPPING = ("#0072B2", "o"), (("#D55E00", "s"), ("#009E73", "D"), ("#CC79
 def plot_map_over_milliseconds(rows):
     """Draws the detection rows of `experiments.benchmark glimpses`.
 
-    Args: rows: list of dicts: "glimpses", T; "confidence" at which a proposal gets no further glimpse, None for all T;
-      "ms", an image; "map" in 0..1; "run", a name. Rows of one run with a confidence make a line.
+    Args: rows: list of dicts: "glimpses", T; "confidence" that a proposal shows background, at which it gets no further glimpse, None
+      for all T; "ms", an image; "map" in 0..1; "run", a name. Rows of one run with a confidence make a line.
     Returns: matplotlib.figure.Figure.
     """
     figure = Figure(figsize=(7.2, 4.8), layout="constrained", facecolor="white")
@@ -25,7 +25,7 @@ def plot_map_over_milliseconds(rows):
         line = sorted((row for row in rows if row["run"] == run and row["confidence"] is not None),
                       key=lambda row: row["confidence"])
         axes.plot([row["ms"] for row in line], [100 * row["map"] for row in line], color=colour, marker=marker,
-                  label=f"stopping once sure, at most {line[0]['glimpses']}")
+                  label=f"stopping at background, at most {line[0]['glimpses']}")
         for row in line:
             axes.annotate(f"{row['confidence']:g}", (row["ms"], 100 * row["map"]), (-6, 6), textcoords="offset points",
                           ha="right", fontsize="small", color=colour)
@@ -35,5 +35,5 @@ def plot_map_over_milliseconds(rows):
     axes.margins(x=0.1, y=0.15)
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
-    axes.legend(loc="lower right", title="beside a line: the confidence" if runs else None)
+    axes.legend(loc="lower right", title="beside a line: the confidence in background" if runs else None)
     return figure
