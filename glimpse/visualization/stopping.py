@@ -26,9 +26,10 @@ def plot_map_over_milliseconds(rows):
                       key=lambda row: row["confidence"])
         axes.plot([row["ms"] for row in line], [100 * row["map"] for row in line], color=colour, marker=marker,
                   label=f"stopping at background, at most {line[0]['glimpses']}")
-        for row in line:
-            axes.annotate(f"{row['confidence']:g}", (row["ms"], 100 * row["map"]), (-6, 6), textcoords="offset points",
-                          ha="right", fontsize="small", color=colour)
+        for number, row in enumerate(line):  # above and below in turn, as the points lie close
+            place = {"xytext": (-6, 6), "ha": "right"} if number % 2 == 0 else {"xytext": (6, -12), "ha": "left"}
+            axes.annotate(f"{row['confidence']:g}", (row["ms"], 100 * row["map"]), textcoords="offset points",
+                          fontsize="small", color=colour, **place)
     axes.set_xlabel("time (ms an image)")
     axes.set_ylabel("mAP 50:95 (%)")
     axes.set_xlim(left=0)
