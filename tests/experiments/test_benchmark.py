@@ -75,14 +75,15 @@ def trained(tmp_path_factory):
 
 
 def test_glimpses_are_timed_against_one_and_against_stopping(trained, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(glimpses, "TRAINING", {"T=1": ["NUM_GLIMPSES = 1", "Experiment.batch_size = 2"]})
+    monkeypatch.setattr(glimpses, "TRAINING", {
+        f"T={count}": [f"NUM_GLIMPSES = {count}", "Experiment.batch_size = 2"] for count in (1, 2)})
     monkeypatch.setattr(glimpses, "CONFIDENCES", (0.0, 1.1))
     benchmark.main(["glimpses", "--runs=1", f"--run={trained / '1'}", f"--run={trained / '2'}",
                     f"--json={tmp_path / 'result.json'}", f"--picture={tmp_path / 'picture'}"])
     printed = capsys.readouterr().out
     assert "training step" in printed and "T=2, stops at 1.1" in printed
     result = json.loads((tmp_path / "result.json").read_text())
-    assert list(result["training_step_ms"]) == ["T=1", glimpses.LEAST] and all(result["training_step_ms"].values())
+    assert list(result["training_step_ms"]) == ["T=1", "T=2", glimpses.LEAST] and all(result["training_step_ms"].values())
     rows = result["detection"]
     assert [(row["glimpses"], row["confidence"], row["looks"]) for row in rows] == [
         (1, None, 1), (2, None, 2), (2, 0.0, 1), (2, 1.1, 2)]
