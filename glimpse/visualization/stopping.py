@@ -16,7 +16,7 @@ def plot_map_over_milliseconds(rows):
     axes = figure.subplots()
     whole = [row for row in rows if row["confidence"] is None]
     axes.plot([row["ms"] for row in whole], [100 * row["map"] for row in whole], FIXED[1], color=FIXED[0], linestyle="none",
-              markersize=8, label="all T glimpses of every proposal")
+              markersize=8, label="all T")
     for row in whole:
         axes.annotate(f"T = {row['glimpses']}", (row["ms"], 100 * row["map"]), (0, -16), textcoords="offset points",
                       ha="center", color=FIXED[0])
@@ -25,16 +25,12 @@ def plot_map_over_milliseconds(rows):
         line = sorted((row for row in rows if row["run"] == run and row["confidence"] is not None),
                       key=lambda row: row["confidence"])
         axes.plot([row["ms"] for row in line], [100 * row["map"] for row in line], color=colour, marker=marker,
-                  label=f"stopping at background, at most {line[0]['glimpses']}")
-        for number, row in enumerate(line):  # above and below in turn, as the points lie close
-            place = {"xytext": (-6, 6), "ha": "right"} if number % 2 == 0 else {"xytext": (6, -12), "ha": "left"}
-            axes.annotate(f"{row['confidence']:g}", (row["ms"], 100 * row["map"]), textcoords="offset points",
-                          fontsize="small", color=colour, **place)
+                  label=f"at most {line[0]['glimpses']}, stopping at {line[0]['confidence']:g} to {line[-1]['confidence']:g}")
     axes.set_xlabel("time (ms an image)")
     axes.set_ylabel("mAP 50:95 (%)")
     axes.set_xlim(left=0)
     axes.margins(x=0.1, y=0.15)
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
-    axes.legend(loc="lower right", title="beside a line: the confidence in background" if runs else None)
+    axes.legend(loc="lower right", title="glimpses of a proposal, and the probability\nof background at which they stop" if runs else None)
     return figure

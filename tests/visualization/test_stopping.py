@@ -13,7 +13,8 @@ def test_a_point_a_number_of_glimpses_and_a_line_in_order_of_confidence():
     points, line = axes.lines
     assert points.get_xydata().tolist() == [[10, 50], [30, 60]]
     assert [[round(value, 6) for value in point] for point in line.get_xydata().tolist()] == [[12, 55], [14, 58]]
-    assert [text.get_text() for text in axes.texts] == ["T = 1", "T = 3", "0.5", "0.9"]
+    assert [text.get_text() for text in axes.texts] == ["T = 1", "T = 3"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["all T", "at most 3, stopping at 0.5 to 0.9"]
     assert "ms" in axes.get_xlabel() and "%" in axes.get_ylabel()
 
 
