@@ -83,7 +83,7 @@ def test_glimpses_are_timed_against_one_and_against_stopping(trained, tmp_path, 
     printed = capsys.readouterr().out
     assert "training step" in printed and "T=2, stops at 1.1" in printed
     result = json.loads((tmp_path / "result.json").read_text())
-    assert list(result["training_step_ms"]) == ["T=1", "T=2", glimpses.LEAST] and all(result["training_step_ms"].values())
+    assert list(result["training_step_ms"]) == ["T=1", "T=2", glimpses.FURTHER] and all(result["training_step_ms"].values())
     rows = result["detection"]
     assert [(row["glimpses"], row["confidence"], row["looks"]) for row in rows] == [
         (1, None, 1), (2, None, 2), (2, 0.0, 1), (2, 1.1, 2)]
