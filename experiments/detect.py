@@ -11,7 +11,7 @@ import pathlib
 from tqdm import tqdm
 
 from experiments.launch import check_out, exit_on_error
-from glimpse.data.photo import PhotoFiles, read_photo, scale_of
+from glimpse.data.own_pictures import OwnPictures, read_picture, scale_of
 from glimpse.errors import GlimpseError, real_number
 from glimpse.evaluation.sequences import detected_proposals, follow
 from glimpse.files import write_json
@@ -34,13 +34,13 @@ def main(arguments=None):
     out = flags.out or flags.run / "detections"
     check_names(flags.photos, out)
     with restored(flags.run) as (experiment, _):
-        photos = PhotoFiles(flags.photos, experiment.trained_on.image_shape, experiment.framing)
+        photos = OwnPictures(flags.photos, experiment.trained_on.image_shape, experiment.framing)
         out.mkdir(parents=True, exist_ok=True)
         # One at a time: what stands beside a photo has no say in what is found in it.
         for followed in follow(experiment.detector, photos, experiment.proposals, experiment.seed, batch_size=1,
                                framing=experiment.framing):
             path = flags.photos[followed.index]
-            photo = read_photo(path)
+            photo = read_picture(path)
             boxes, names, scores, glimpses = found(followed, photo, flags.score, experiment.trained_on.class_names)
             shown = glimpses if flags.glimpses else None
             write_picture(out / f"{path.stem}.png", plot_detections(photo, boxes, names, scores, shown))

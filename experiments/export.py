@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from experiments.launch import check_out, exit_on_error
 from glimpse.errors import GlimpseError
-from glimpse.export import ExportedDetector
+from glimpse.network.export import ExportedDetector
 from glimpse.files import write_json
 from glimpse.training.experiment import restored
 

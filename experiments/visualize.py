@@ -11,14 +11,14 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.launch import check_out, exit_on_error
-from glimpse.data.photo import PhotoFiles
+from glimpse.data.own_pictures import OwnPictures
 from glimpse.errors import GlimpseError, whole_number
 from glimpse.evaluation.sequences import (
     follow, near_objects, pooled_glimpses, seen, sequences_of_detections, sequences_of_objects)
 from glimpse.randomness import generator
 from glimpse.training.experiment import restored
 from glimpse.visualization.policy_map import plot_policy_map
-from glimpse.visualization.sequences import plot_contact_sheet, plot_strip
+from glimpse.visualization.strips import plot_contact_sheet, plot_strip
 from glimpse.visualization.writing import write_animation, write_figure
 
 
@@ -39,7 +39,7 @@ def main(arguments=None):
     check_out(out)
     with restored(flags.run) as (experiment, _):
         if flags.photo:
-            examples = PhotoFiles([flags.photo], experiment.trained_on.image_shape, experiment.framing)
+            examples = OwnPictures([flags.photo], experiment.trained_on.image_shape, experiment.framing)
             draw_image(experiment, examples, examples[0].id, most, out)
         elif flags.image:
             draw_image(experiment, experiment.data(split=flags.split), flags.image, most, out)

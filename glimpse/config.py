@@ -7,7 +7,9 @@ import gin
 
 from glimpse.errors import GlimpseError
 
-CONFIGS = pathlib.Path(__file__).resolve().parents[1] / "configs"
+_HERE = pathlib.Path(__file__).resolve().parent
+# Inside the package where it was installed from a wheel, beside it in a checkout.
+CONFIGS = next((path for path in (_HERE / "configs", _HERE.parent / "configs") if path.is_dir()), _HERE.parent / "configs")
 gin.add_config_file_search_path(str(CONFIGS))
 # gin would look for every file in a Python package of that name too, and fails where there is a mere directory of it, such
 # as a user's own data/.

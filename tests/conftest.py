@@ -1,3 +1,7 @@
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
 import pytest
 
 
@@ -17,3 +21,24 @@ def tiny():
         "POOLED_SIZE = 3",
         "Trainer.episodes = 2",
     ]
+
+
+@pytest.fixture
+def assert_readable():
+    """Draws a figure without a display and checks that no text is cut off, and none lies on another."""
+    def check(figure):
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+        places = []
+        for text in texts:
+            box = text.get_window_extent(canvas.get_renderer())
+            assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1, text
+            assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1, text
+            if not text.get_bbox_patch():  # the numbers of boxes that lie on each other may do so too
+                places.append((text, box.padded(-1)))
+        for index, (text, box) in enumerate(places):
+            for other, other_box in places[:index]:
+                assert Bbox.intersection(box, other_box) is None, (text, other)
+        assert figure.get_facecolor() == (1, 1, 1, 1)
+    return check

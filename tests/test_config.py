@@ -12,7 +12,8 @@ FILE = "experiments/digits.gin"
 
 @pytest.mark.parametrize("path", sorted(config.CONFIGS.glob("experiments/*.gin")), ids=lambda path: path.name)
 def test_every_shipped_experiment_parses(path):
-    required = re.findall(r"^(\w+) = %gin.REQUIRED", path.read_text(), flags=re.MULTILINE)
+    included = [config.CONFIGS / name for name in re.findall(r"^include '(.*)'", path.read_text(), flags=re.MULTILINE)]
+    required = re.findall(r"^(\w+) = %gin.REQUIRED", "\n".join(f.read_text() for f in [path, *included]), flags=re.MULTILINE)
     if required:
         with pytest.raises(GlimpseError, match=f"{path.name}: needs {required[0]}: give --gin_param='{required[0]}=...'"):
             with config.configuration(path):

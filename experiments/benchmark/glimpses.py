@@ -5,7 +5,7 @@ glimpse adds to a training step can be told from it.
 
 All contenders run in one process, in turn, round by round; compare the ratios, not the milliseconds. Trained runs are
 given by --run: first one with T = 1, which the ratios are to, then others. One with more glimpses is timed with all of
-them for every proposal, and with early stopping at several confidences (see `glimpse.halting`).
+them for every proposal, and with early stopping at several confidences (see `glimpse.network.early_stopping`).
 """
 
 import pathlib
@@ -17,12 +17,12 @@ import tensorflow as tf
 from glimpse import config
 from glimpse.data.batches import evaluation_batches
 from glimpse.errors import GlimpseError
-from glimpse.evaluation.detector import graph_of
-from glimpse.halting import detect_unless_background
+from glimpse.evaluation.evaluator import graph_of
+from glimpse.network.early_stopping import detect_unless_background
 from glimpse.randomness import stateless_seed
 from glimpse.training.experiment import Experiment, restored
 from glimpse.training.run import environment
-from glimpse.visualization.stopping import plot_map_over_milliseconds
+from glimpse.studies.pictures.stopping import plot_map_over_milliseconds
 from glimpse.visualization.writing import write_figure
 
 TRAINING = {  # bindings of experiments/digits.gin

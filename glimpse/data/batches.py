@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from glimpse.errors import GlimpseError, real_number, whole_number
-from glimpse.overlaps import covered, pairwise_iou
+from glimpse.geometry.overlaps import covered, pairwise_iou
 from glimpse.randomness import generator
 
 
@@ -77,7 +77,7 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
 
     Every epoch goes once through `examples` in an order of its own. Without a `Framing`, images must have one size.
     Several batches are made at a time, in threads: most of that is decoding and hashing, outside Python's lock.
-    `features`: callable, images -> feature maps, such as a `glimpse.feature_cache`; None leaves them to the network.
+    `features`: callable, images -> feature maps, such as a `glimpse.data.feature_cache`; None leaves them to the network.
 
     Returns: a tf.data.Dataset of dicts: images uint8 [B, H, W, C], sizes int32 [B, 2] (height, width without padding),
       rois float32 [B, R, 4], classes int32 [B, R] (0 = background), targets float32 [B, R, 4], and, of `features`,

@@ -5,13 +5,13 @@ import json
 
 import gin
 
-from glimpse.data.images import Fault
-from glimpse.data.photos import Annotation, Object, Photos
+from glimpse.data.image_files import Fault
+from glimpse.data.annotated_images import Annotation, Object, AnnotatedImages
 from glimpse.errors import GlimpseError, path_given
 
 
 @gin.register
-class COCO(Photos):
+class COCO(AnnotatedImages):
     """Reader of detection data in COCO's JSON format.
 
     Boxes there are continuous (x, y, width, height) with the origin at the top-left corner. Crowd boxes are kept as
@@ -24,7 +24,7 @@ class COCO(Photos):
       images: the folder of images, likewise.
       splits: split -> its name in the two paths; a split that is not in it stands for itself. COCO keeps the
         annotations of its test images to itself, so that studies report its val2017.
-      on_fault, frame: see `Photos`. The official train2017 holds boxes without width or height, which "skip" leaves out.
+      on_fault, frame: see `AnnotatedImages`. The official train2017 holds boxes without width or height, which "skip" leaves out.
 
     `category_ids` are the ids that the labels 0..K-1 stand for, in ascending order as in pycocotools.
     Raises: GlimpseError that names file, object and reason.

@@ -4,7 +4,7 @@ import gin
 import numpy as np
 
 from glimpse.errors import GlimpseError, real_number
-from glimpse.overlaps import pairwise_iou
+from glimpse.geometry.overlaps import pairwise_iou
 
 
 @gin.register

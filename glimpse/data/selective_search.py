@@ -12,7 +12,7 @@ import threading
 import gin
 import numpy as np
 
-from glimpse.data.image_cache import ImageCache
+from glimpse.data.array_cache import ArrayCache
 from glimpse.errors import GlimpseError, one_of, path_given, whole_number
 
 MODES = {"fast": "switchToSelectiveSearchFast", "quality": "switchToSelectiveSearchQuality"}
@@ -36,17 +36,17 @@ class SelectiveSearch:
     def __init__(self, cache=gin.REQUIRED, mode="fast", most=2000):
         self.mode = one_of("SelectiveSearch.mode", mode, MODES)
         self.most = whole_number("SelectiveSearch.most", most)
-        self.cache = ImageCache(path_given("SelectiveSearch.cache", cache) / f"selective-search-{mode}", (None, 4))
-        self._told = False
+        self.cache = ArrayCache(path_given("SelectiveSearch.cache", cache) / f"selective-search-{mode}", (None, 4))
+        self._warned = False
 
     def __call__(self, image, id=None):
         """Proposals of an image uint8 [H, W, 3]: float32 [N, 4], xyxy in its pixels."""
         path = self.path(image)
         if not path.exists():
-            if not self._told:
+            if not self._warned:
                 _LOG.warning("selective search of image %s, and of others not in %s, is computed now; "
                              "python -m experiments.propose does it beforehand, on all cores", id, self.cache.directory)
-                self._told = True
+                self._warned = True
             self.compute(image)
         return self.cache.load(path)[:self.most].astype(np.float32)
 

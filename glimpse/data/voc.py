@@ -5,8 +5,8 @@ from pathlib import Path
 
 import gin
 
-from glimpse.data.images import Fault
-from glimpse.data.photos import Annotation, Object, Photos
+from glimpse.data.image_files import Fault
+from glimpse.data.annotated_images import Annotation, Object, AnnotatedImages
 from glimpse.errors import GlimpseError, path_given
 
 CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -15,7 +15,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @gin.register
-class VOC(Photos):
+class VOC(AnnotatedImages):
     """Reader of a folder in VOC's layout, such as VOCdevkit/VOC2007.
 
     Boxes in the files are 1-based and include their last pixel. Here 1 is subtracted from xmin and ymin only: the box
@@ -26,7 +26,7 @@ class VOC(Photos):
       root: the folder.
       classes: list of names, or a file with one a line, relative to `root`; the 20 of VOC unless given.
       splits: split -> name of a file in ImageSets/Main, without .txt; a split that is not in it stands for itself.
-      on_fault, frame: see `Photos`.
+      on_fault, frame: see `AnnotatedImages`.
     Raises: GlimpseError that names file, object and reason.
     """
 

@@ -10,7 +10,7 @@ against one object, detections in descending score become true and false positiv
 
 import numpy as np
 
-from glimpse.overlaps import pairwise_iou
+from glimpse.geometry.overlaps import pairwise_iou
 
 IOU_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from glimpse.evaluation.coco import coco_results
+from glimpse.evaluation.coco_ap import coco_results
 from glimpse.files import write_whole
 
 

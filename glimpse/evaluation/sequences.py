@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from glimpse.data.batches import evaluation_batches
 from glimpse.data.example import Example
-from glimpse.detector import Detections, suppress
-from glimpse.evaluation.detector import graph_of
-from glimpse.overlaps import pairwise_iou
+from glimpse.network.detector import Detections, suppress
+from glimpse.evaluation.evaluator import graph_of
+from glimpse.geometry.overlaps import pairwise_iou
 from glimpse.randomness import stateless_seed
 
 
@@ -44,7 +44,7 @@ class GlimpseSequence(NamedTuple):
 
     @property
     def rewards(self):
-        """[T]: what the policy is rewarded for, P * IoU of `glimpse.objectives`, had it stopped after each glimpse."""
+        """[T]: what the policy is rewarded for, P * IoU of `glimpse.training.objectives`, had it stopped after each glimpse."""
         return self.probabilities[:, 1 + self.label] * self.overlaps
 
     @property

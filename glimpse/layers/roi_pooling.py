@@ -1,7 +1,7 @@
 """RoI max pooling as a Keras layer."""
 import keras
 
-from glimpse.layers.boxes import check_format, features_and_boxes, pooled_shape
+from glimpse.layers.box_formats import check_format, features_and_boxes, pooled_shape
 from glimpse.ops import roi_pool
 from glimpse.ops.arguments import check_pooled_size, check_spatial_scale
 from glimpse.ops.roi_pool import BINS

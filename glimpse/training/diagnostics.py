@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from glimpse.boxes import DELTAS
+from glimpse.geometry.boxes import DELTAS
 
 
 def statistic_names(num_glimpses):

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from glimpse.errors import GlimpseError, one_of, real_number, whole_number
-from glimpse.objectives import (
+from glimpse.training.objectives import (
     BASELINES, REWARDS, advantages, clipped_ratio_loss, expectation_loss, reinforce_loss, returns_to_go)
-from glimpse.policies import CandidatePolicy, LearnedPolicy
+from glimpse.network.policies import CandidatePolicy, LearnedPolicy
 
 
 class Episodes(NamedTuple):
@@ -23,7 +23,7 @@ class Episodes(NamedTuple):
     foreground: tf.Tensor  # bool [B, F], which slots hold a foreground RoI
     seen: tf.Tensor  # [B, E, F, T-1, D], what the policy decided on
     deltas: tf.Tensor  # [B, E, F, T-1, 4], its actions
-    quality: tf.Tensor  # [B, E, F, T], of the answer after each glimpse, see `glimpse.objectives.answer_quality`
+    quality: tf.Tensor  # [B, E, F, T], of the answer after each glimpse, see `glimpse.training.objectives.answer_quality`
     right: tf.Tensor  # [B, E, F, T]
 
 
@@ -31,7 +31,7 @@ class Episodes(NamedTuple):
 class Reinforce:
     """The gradient of the log-probability of what was drawn, times its advantage (Williams 1992; Hara et al. 2017).
 
-    Args: reward: see `glimpse.objectives.returns_to_go`; baseline: see `glimpse.objectives.advantages`.
+    Args: reward: see `glimpse.training.objectives.returns_to_go`; baseline: see `glimpse.training.objectives.advantages`.
     """
 
     further_updates = 0  # of the policy's weights on the same episodes

@@ -15,9 +15,9 @@ from glimpse import config
 from glimpse.data.batches import training_batches
 from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, whole_number
-from glimpse.evaluation.coco import evaluate_coco
-from glimpse.evaluation.detector import evaluate_detector
-from glimpse.feature_cache import FeatureCache
+from glimpse.evaluation.coco_ap import evaluate_coco
+from glimpse.evaluation.evaluator import evaluate_detector
+from glimpse.data.feature_cache import FeatureCache
 from glimpse.training import estimators  # noqa: F401  configurations choose among them
 from glimpse.training import run
 

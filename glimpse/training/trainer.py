@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from glimpse.errors import GlimpseError, one_of, real_number, whole_number
-from glimpse.objectives import answer_quality, detection_loss
-from glimpse.policies import CandidatePolicy, LearnedPolicy
+from glimpse.training.objectives import answer_quality, detection_loss
+from glimpse.network.policies import CandidatePolicy, LearnedPolicy
 from glimpse.randomness import stateless_seed
 from glimpse.training.diagnostics import Agreement, look_statistics, statistic_names
 from glimpse.training.estimators import Episodes

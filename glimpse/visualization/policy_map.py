@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from glimpse import boxes
+from glimpse.geometry import boxes
 from glimpse.visualization.panels import MEDIUM, SMALL, axes_at, text_at
 
 # A shift of 0.15 of the proposal's side, or sides 1.15 times longer or shorter, leaves an IoU of about 3/4.
@@ -46,7 +46,7 @@ def plot_policy_map(deltas, proposals, objects):
     Arrows lead from the mean of the glimpse before to the mean of this one.
 
     Args:
-        deltas: float [N, T-1, 4], as `glimpse.boxes.encode`; T at least 2.
+        deltas: float [N, T-1, 4], as `glimpse.geometry.boxes.encode`; T at least 2.
         proposals, objects: float32 [N, 4] xyxy, the object that each proposal overlaps.
 
     Returns:

@@ -8,7 +8,7 @@ from glimpse.data.batches import RoISampling, evaluation_batches, training_batch
 from glimpse.data.digits import DigitScenes
 from glimpse.data.proposals import WindowGrid
 from glimpse.errors import GlimpseError
-from glimpse.overlaps import pairwise_iou
+from glimpse.geometry.overlaps import pairwise_iou
 from glimpse.randomness import generator
 
 SCENES = DigitScenes("train", {"train": 10})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glimpse.data.coco import COCO
-from glimpse.data.images import Fault
+from glimpse.data.image_files import Fault
 from glimpse.errors import GlimpseError
 from tests.data.photo_files import write_coco
 

@@ -5,7 +5,7 @@ import pytest
 
 from glimpse.data.selective_search import SelectiveSearch, selective_search
 from glimpse.errors import GlimpseError
-from glimpse.overlaps import pairwise_iou
+from glimpse.geometry.overlaps import pairwise_iou
 
 pytest.importorskip("cv2")
 

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from glimpse.data.images import Fault
+from glimpse.data.image_files import Fault
 from glimpse.data.voc import CLASSES, VOC
 from glimpse.errors import GlimpseError
 from tests.data.photo_files import pixels, write_image, write_voc

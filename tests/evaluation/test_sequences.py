@@ -3,17 +3,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glimpse import boxes
-from glimpse.backbones import small_cnn
+from glimpse.geometry import boxes
+from glimpse.network.backbones import small_cnn
 from glimpse.data.example import Example
 from glimpse.data.proposals import WindowGrid
-from glimpse.detector import GlimpseDetector
+from glimpse.network.detector import GlimpseDetector
 from glimpse.evaluation.sequences import (
     detected_proposals, follow, near_objects, pooled_glimpses, sequences_of_detections, sequences_of_objects)
-from glimpse.objectives import answer_quality
+from glimpse.training.objectives import answer_quality
 from glimpse.ops import roi_pool
-from glimpse.overlaps import pairwise_iou
-from glimpse.policies import FixedPolicy, RandomPolicy
+from glimpse.geometry.overlaps import pairwise_iou
+from glimpse.network.policies import FixedPolicy, RandomPolicy
 from glimpse.randomness import stateless_seed
 
 PROPOSALS = WindowGrid(sizes=(14, 20), aspect_ratios=(0.7,))

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from glimpse.evaluation.studies import read_study
-from glimpse.evaluation.study_tables import summarise
+from glimpse.studies.runs import read_study
+from glimpse.studies.tables import summarise
 
 
 @pytest.mark.slow

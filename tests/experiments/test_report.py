@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from experiments.report.__main__ import main
-from experiments.report.contents import read_contents
-from experiments.report.document import summary_text, write_report
-from experiments.report.page import page
+from experiments.report import main
+from glimpse.studies.report.contents import read_contents
+from glimpse.studies.report.document import summary_text, write_report
+from glimpse.studies.report.page import page
 
 THRESHOLDS = [f"{k / 100:.2f}" for k in range(50, 100, 5)]
 

@@ -7,7 +7,7 @@ from glimpse.errors import GlimpseError
 from glimpse.training import run
 from glimpse.training.estimators import Episodes, Expectation, Reinforce
 from glimpse.training.experiment import Experiment
-from glimpse.policies import CandidatePolicy, LearnedPolicy
+from glimpse.network.policies import CandidatePolicy, LearnedPolicy
 
 CANDIDATES = "candidates.candidates = [(0, 0, 0.5, 0.5), (0.3, 0, 0, 0), (0, -0.3, 0, 0)]"
 REINFORCE = ["ESTIMATOR = @reinforce()", "POLICY_OPTIMIZER = @keras.optimizers.SGD()"]

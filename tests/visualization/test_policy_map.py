@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from glimpse import boxes
+from glimpse.geometry import boxes
 from glimpse.visualization.policy_map import MISSES, misses, plot_policy_map
 
 PROPOSAL = np.float32([10, 10, 30, 50])  # 20 wide, 40 high

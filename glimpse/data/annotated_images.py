@@ -1,0 +1,167 @@
+"""What the readers of photographs share: every file and every box is checked at the start, pixels are read when asked for."""
+
+import collections
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from glimpse.data.example import Example
+from glimpse.data.image_files import FRAMES, Fault, probe_image, read_image
+from glimpse.errors import GlimpseError, one_of
+
+ON_FAULT = ("raise", "skip")
+SLACK = 1.0  # pixels that a box may lie outside its image; such a box, of a writer who counts otherwise, is cut to it
+_LOG = logging.getLogger(__name__)
+
+
+class Annotation(NamedTuple):
+    """One image as its data set describes it, unchecked.
+
+    size: (width, height), or None where none is declared. objects: list of Object, or of Fault for what cannot be read.
+    """
+
+    id: str
+    path: Path
+    size: tuple | None
+    objects: list
+
+
+class Object(NamedTuple):
+    """One object, unchecked. box: xyxy in continuous pixels, any numbers. label: None for an unknown class `name`.
+
+    where: file and object, for messages.
+    """
+
+    where: str
+    name: str
+    label: int | None
+    box: tuple
+    difficult: bool
+
+
+class AnnotatedImages:
+    """A data set (see `glimpse.data.example`) of annotated image files; readers say where they lie.
+
+    Args:
+      source: what messages and the log call the data set.
+      class_names: K names, distinct.
+      annotations: iterable of Annotation, or of Fault where an annotation could not be read.
+      on_fault: "raise" stops at the first defect; "skip" leaves out a defective object, or an image whose file or
+        annotation is defective, and says in the log how many. An object that was left out is background from then on.
+      frame: what the boxes refer to: the pixels as "stored" in the file, as VOC, COCO and their tools have it, or
+        "upright", turned as EXIF says. A declared size that only fits the other frame is a defect; where sizes cannot
+        tell the frames apart (square images, half turns), the log says how many files EXIF would turn.
+
+    Raises: GlimpseError (Fault) that names file, object and reason.
+    """
+
+    def __init__(self, source, class_names, annotations, on_fault, frame):
+        self.class_names = _distinct(source, class_names)
+        self.frame = one_of("frame", frame, FRAMES)
+        self.skipped = {"image": [], "object": []}  # Faults
+        self._on_fault = one_of("on_fault", on_fault, ON_FAULT)
+        self._cut = self._turned = 0  # boxes cut to their images; images that EXIF would turn
+        self._checked = []
+        annotations = list(annotations)
+        ids = collections.Counter(a.id for a in annotations if isinstance(a, Annotation))
+        with ThreadPoolExecutor() as pool:  # waiting for a disk is most of it
+            probes = pool.map(self._probe, annotations)
+            for annotation, probe in tqdm(zip(annotations, probes), f"checking {source}", total=len(annotations),
+                                          unit="image", disable=None, leave=False, delay=2):
+                if not isinstance(probe, Fault) and ids[annotation.id] > 1:
+                    probe = Fault("listed more than once", annotation.path)
+                if isinstance(probe, Fault):
+                    self._leave_out("image", probe)
+                else:
+                    size, in_doubt = probe
+                    self._turned += in_doubt
+                    self._checked.append((annotation.id, annotation.path, *self._objects(annotation.objects, *size)))
+        self._log(source)
+        if not self._checked:
+            raise GlimpseError(f"{source} has no image that can be used")
+
+    def __len__(self):
+        return len(self._checked)
+
+    def __getitem__(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(f"image {index} of {len(self)}")
+        id, path, boxes, labels, difficult = self._checked[index]
+        return Example(id, read_image(path, self.frame), boxes, labels, difficult)
+
+    def _probe(self, annotation):
+        """(width, height) of an annotation's image and whether its frame is in doubt, or the Fault that it has."""
+        if isinstance(annotation, Fault):
+            return annotation
+        try:
+            sizes, turned = probe_image(annotation.path)
+        except Fault as fault:
+            return fault
+        size, declared = sizes[self.frame], annotation.size
+        if declared not in (None, size):
+            other, = set(FRAMES) - {self.frame}
+            hint = f"; EXIF turns this image, and frame = {other!r} would fit" if declared == sizes[other] else ""
+            return Fault("the annotation is of another size than the image", annotation.path,
+                         "{}x{}, the image {}x{}{}".format(*declared, *size, hint))
+        return size, turned and (declared is None or sizes["stored"] == sizes["upright"])
+
+    def _objects(self, objects, width, height):
+        """The sound ones of an image's objects: boxes float32 [G, 4], labels int32 [G], difficult bool [G]."""
+        kept = []
+        for item in objects:
+            try:
+                if isinstance(item, Fault):
+                    raise item
+                kept.append((self._box(item, width, height), item.label, item.difficult))
+            except Fault as fault:
+                self._leave_out("object", fault)
+        boxes, labels, difficult = zip(*kept) if kept else ((), (), ())
+        return np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, np.int32), np.array(difficult, bool)
+
+    def _box(self, item, width, height):
+        """The box of an Object, float64 [4], cut to its image; raises Fault."""
+        if item.label is None:
+            raise Fault(f"unknown class {item.name!r}", item.where, f"there are {', '.join(self.class_names)}")
+        where, box = f"{item.where} ({item.name})", np.array(item.box, np.float64)
+        x1, y1, x2, y2 = box
+        if not np.isfinite(box).all():
+            raise Fault("a coordinate is no number", where, f"x1, y1, x2, y2 = {item.box}")
+        if not (x1 < x2 and y1 < y2):
+            raise Fault("an empty or reversed box", where, f"x1, y1, x2, y2 = {item.box}")
+        limits = np.array([width, height, width, height])
+        cut = np.clip(box, 0, limits)
+        if np.abs(box - cut).max() > SLACK or not (cut[0] < cut[2] and cut[1] < cut[3]):
+            raise Fault("a box outside the image", where, f"x1, y1, x2, y2 = {item.box}, image {width}x{height}")
+        self._cut += bool(np.any(box != cut))
+        return cut
+
+    def _leave_out(self, what, fault):
+        if self._on_fault == "raise":
+            raise fault
+        self.skipped[what].append(fault)
+
+    def _log(self, source):
+        for what, faults in self.skipped.items():
+            kinds = collections.Counter(fault.kind for fault in faults)
+            for kind, count in kinds.items():
+                first = next(fault for fault in faults if fault.kind == kind)
+                _LOG.warning("%s: left out %d %s%s: %s; the first: %s", source, count, what, "s"[:count != 1], kind, first)
+        if self._cut:
+            _LOG.warning("%s: cut %d boxes to their images, which they left by at most %g pixel", source, self._cut, SLACK)
+        if self._turned:
+            _LOG.warning("%s: EXIF would turn %d images whose annotations do not tell the frame of their boxes; "
+                         "taken as %s", source, self._turned, self.frame)
+
+
+def _distinct(source, class_names):
+    class_names = tuple(class_names)
+    if not class_names or not all(isinstance(name, str) and name for name in class_names):
+        raise GlimpseError(f"{source}: classes must be a list of names, got {class_names!r}")
+    if len(set(class_names)) < len(class_names):
+        twice = next(name for name, count in collections.Counter(class_names).items() if count > 1)
+        raise GlimpseError(f"{source}: class {twice!r} is listed more than once")
+    return class_names

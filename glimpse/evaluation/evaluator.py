@@ -1,0 +1,96 @@
+"""A detector over a whole data set: its average precision, its speed, and what its policy does."""
+
+import time
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from glimpse.geometry.boxes import DELTAS
+from glimpse.data.batches import evaluation_batches
+from glimpse.evaluation.average_precision import evaluate
+from glimpse.network.early_stopping import detect_unless_background
+from glimpse.geometry.overlaps import pairwise_iou
+from glimpse.randomness import stateless_seed
+
+
+def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framing=None, confidence=None):
+    """Detects on every image and scores the answers.
+
+    Args: a built GlimpseDetector; a data set; proposals, callable (image, id) -> [N, 4]; seed of the run, from which the
+      random policy's glimpses follow (seed, "evaluation", batch); framing, a Framing, or None for images of one size;
+      confidence that a proposal shows background, at which it gets no further glimpse (see `glimpse.network.early_stopping`), None for T
+      glimpses of each.
+    Returns: {"metrics": see `glimpse.evaluation.average_precision`, "milliseconds_per_image": median over batches of
+      network and non-maximum suppression, "policy": see `policy_statistics` (empty with a confidence), "looks": mean number
+      of glimpses of a proposal, "detections" and "ground_truth": lists of dicts, an image each, as `evaluate` takes them,
+      with its "id" besides}.
+    """
+    def detect(images, boxes, seed, sizes, valid):
+        if confidence is not None:
+            return detect_unless_background(detector, images, boxes, seed, confidence, sizes, valid)
+        found, rollout = detector.detect(images, boxes, seed, sizes, valid)
+        return found, rollout.deltas
+
+    graph = None
+    detections, truth, deltas, looks, seconds = [], [], [], [], []
+    batches = evaluation_batches(examples, proposals, batch_size, framing)
+    for step, batch in enumerate(tqdm(
+            batches, "evaluating", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
+        graph = graph or graph_of(detect, batch, framing)
+        start = time.perf_counter()
+        found, looking = graph(batch.images, batch.proposals, stateless_seed(seed, "evaluation", step), batch.sizes,
+                               batch.valid)
+        found = [part.numpy() for part in found]
+        seconds.append((time.perf_counter() - start) / len(batch.examples))
+        for example, scale, boxes, scores, labels, count in zip(batch.examples, batch.scales, *found):
+            detections.append({"id": example.id, "boxes": boxes[:count] / scale, "scores": scores[:count],
+                               "labels": labels[:count]})
+            truth.append({"id": example.id, "boxes": example.boxes, "labels": example.labels,
+                          "difficult": example.difficult})
+        if confidence is not None:
+            looks.append(looking.numpy()[batch.valid])
+            continue
+        for example, scale, boxes, valid, image_deltas in zip(
+                batch.examples, batch.scales, batch.proposals, batch.valid, looking.numpy()):
+            near = pairwise_iou(boxes / scale, example.boxes).max(axis=1, initial=0) >= 0.5
+            deltas.append(image_deltas[near & valid])
+    return {
+        "metrics": evaluate(detections, truth, examples.class_names),
+        # The first batch traces the function.
+        "milliseconds_per_image": 1000 * float(np.median(seconds[1:] or seconds)),
+        "policy": policy_statistics(np.concatenate(deltas)) if deltas else {},
+        "looks": float(np.concatenate(looks).mean()) if looks else float(detector.num_glimpses),
+        "detections": detections,
+        "ground_truth": truth,
+    }
+
+
+def graph_of(function, batch, framing=None):
+    """`function` of (images, proposals, seed, sizes, valid) as a graph for batches like this EvaluationBatch.
+
+    It knows all shapes but the batch's where it can, for RoI pooling is compiled then.
+    """
+    image, proposals = batch.images.shape[1:], batch.proposals.shape[1:]
+    if framing is not None:
+        image, proposals = (*(framing.canvas or (None, None)), image[2]), (None, 4)
+    return tf.function(function, input_signature=[
+        tf.TensorSpec([None, *image], tf.uint8), tf.TensorSpec([None, *proposals], tf.float32), tf.TensorSpec([2], tf.int32),
+        tf.TensorSpec([None, 2], tf.int32), tf.TensorSpec([None, proposals[0]], tf.bool)])
+
+
+def policy_statistics(deltas):
+    """What a policy does: mean and spread (standard deviation) over proposals of each delta, for each further glimpse.
+
+    deltas: float [N, T-1, 4], of proposals that overlap an object. A spread near 0 means that the policy looks at the
+    same place whatever it sees.
+    Returns: {"glimpse 2": {"mean": {"dx": ...}, "spread": {"dx": ...}}, ...}, empty for T = 1.
+    """
+    def named(values):
+        return dict(zip(DELTAS, map(float, values)))
+
+    if not len(deltas):
+        return {}
+    return {f"glimpse {step + 2}": {"mean": named(deltas[:, step].mean(axis=0)),
+                                    "spread": named(deltas[:, step].std(axis=0))}
+            for step in range(deltas.shape[1])}

@@ -1,0 +1,56 @@
+"""Runs the command lines of a study on this machine, one process a run."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+from tqdm import tqdm
+
+from glimpse.training import run
+
+
+def launch(workdir, waiting, steps, jobs):
+    """Runs the command lines, `jobs` at a time, each with its share of the cores; returns the names that failed."""
+    threads = str(max(1, run.cores() // jobs))
+    environment = os.environ | {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
+    queue, running, failed, ended = list(waiting), {}, [], 0
+    with tqdm(total=sum(steps.values()), unit="step", smoothing=0.05, mininterval=1 if sys.stderr.isatty() else 15) as bar:
+        try:
+            while queue or running:
+                while queue and len(running) < jobs:
+                    name = queue.pop(0)
+                    with open(workdir / f"{name}.log", "w") as log:
+                        running[name] = subprocess.Popen(waiting[name], env=environment, stdout=log,
+                                                         stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+                time.sleep(0.5)
+                for name, process in list(running.items()):
+                    if process.poll() is not None:
+                        del running[name]
+                        ended += steps[name]
+                        bar.write(_outcome(workdir, name, process.returncode))
+                        if process.returncode:
+                            failed.append(name)
+                bar.set_postfix_str(f"{len(running)} runs at work, {len(queue)} waiting", refresh=False)
+                bar.update(ended + sum(_last_step(workdir / name) for name in running) - bar.n)
+        finally:
+            for process in running.values():
+                process.terminate()
+    return failed
+
+
+def _last_step(directory):
+    lines = run.read_metrics(directory)
+    return lines[-1]["step"] if lines else 0
+
+
+def _outcome(workdir, name, status):
+    """One line on a run that has ended."""
+    if status:
+        log = workdir / f"{name}.log"
+        lines = [line for line in log.read_text().splitlines() if line.strip()]
+        return f"FAILED {name}, exit status {status}: {lines[-1] if lines else 'nothing was printed'} (log: {log})"
+    results = json.loads((workdir / name / run.RESULTS).read_text())
+    score = list(results["metrics"].values())[-1]["voc10_map@0.50:0.95"]
+    return f"done {name}: mAP {100 * score:.1f} in {sum(results['seconds'].values()):.0f} s"

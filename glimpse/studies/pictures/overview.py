@@ -1,0 +1,159 @@
+"""Pictures of a study: mAP and time over an axis such as the number of glimpses, mAP over time, differences by class.
+
+All take tables of `glimpse.studies.tables`, in which the axes of the study are the columns with UPPER_CASE
+names. A line is a combination of all axes but x: usually, a policy.
+"""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from glimpse.studies.pictures.lines import (
+    LEVEL, NO_POLICY, axis_label, finish, lines_over, panel_grid, positions_of, value_label, values_and_bars,
+)
+
+SIZE = (7.2, 4.8)  # of a picture with one panel, in inches
+INTERVAL = ("mean", "low", "high")
+
+
+def plot_map_over_glimpses(table, x="NUM_GLIMPSES", metric="mAP"):
+    """Draws mAP over an axis of the study, one line a policy, with its interval as error bars.
+
+    A cell that lines share, as the one with one glimpse, in which there is no policy, is drawn once, in black, and
+    with a dashed level to compare with where it is the only one; the lines start there.
+
+    Args:
+        table: DataFrame with a row a cell: the axes, and "mean", "low" and "high" of mAP in 0..1 (NaN: no
+            interval).
+        x: the axis to draw over; numbers, or an ordered category.
+        metric: what the means are, as the label of the vertical axis shows it.
+
+    Returns:
+        matplotlib.figure.Figure.
+    """
+    return _plot_over(table, x, INTERVAL, f"{metric} (%)", scale=100)
+
+
+def plot_time_over_glimpses(table, x="NUM_GLIMPSES"):
+    """Draws the time an image takes over an axis of the study, laid out as `plot_map_over_glimpses`.
+
+    Args:
+        table: DataFrame with a row a cell: the axes, and "milliseconds_per_image".
+        x: the axis to draw over; numbers, or an ordered category.
+
+    Returns:
+        matplotlib.figure.Figure.
+    """
+    table = table.assign(low=np.nan, high=np.nan)  # a median over runs, drawn without an interval
+    figure = _plot_over(table, x, ("milliseconds_per_image", "low", "high"), "time (ms an image)", scale=1)
+    figure.axes[0].set_ylim(bottom=0)
+    return figure
+
+
+def plot_map_over_time(table, x="NUM_GLIMPSES", metric="mAP"):
+    """Draws mAP over the time an image takes, one line a policy; beside each point stands its value of x.
+
+    Args:
+        table: DataFrame with a row a cell: the axes, "milliseconds_per_image", and "mean", "low" and "high" of
+            mAP in 0..1 (NaN: no interval).
+        x: the axis whose values the points of a line have; numbers, or an ordered category.
+        metric: what the means are, as the label of the vertical axis shows it.
+
+    Returns:
+        matplotlib.figure.Figure.
+    """
+    table = table.reset_index(drop=True)
+    times = table["milliseconds_per_image"].astype(float)
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.subplots()
+    lines, shared = lines_over(table, x)
+    _draw(axes, lines, shared, x, times, INTERVAL, scale=100)
+    colours = {cell: line.style["color"] for line in lines for cell in line.cells.index}
+    for cell, value in table[x].items():
+        colour = NO_POLICY[0] if cell in shared.index else colours[cell]
+        axes.annotate(value_label(value), (times[cell], 100 * table["mean"][cell]), (6, -10), color=colour,
+                      textcoords="offset points", fontsize="small",
+                      path_effects=[withStroke(linewidth=2.5, foreground="white")])
+    axes.set_xlabel("time (ms an image)")
+    axes.set_ylabel(f"{metric} (%)")
+    axes.margins(x=0.08, y=0.1)
+    axes.set_xlim(left=0)
+    finish(figure, [axes], legend_title=f"beside the points: {axis_label(x)}")
+    return figure
+
+
+def plot_difference_by_class(table, x="NUM_GLIMPSES"):
+    """Draws the paired difference of each class's AP to one glimpse, one panel a value of x, one mark a policy.
+
+    Classes stand in the order of their mean difference, the largest on top; so do policies in that of the legend.
+
+    Args:
+        table: DataFrame with a row a cell and class: the axes, "class", and "difference", "difference_low" and
+            "difference_high" of AP in -1..1 (NaN: none; such cells are left out).
+        x: the axis whose values are the panels; numbers, or an ordered category.
+
+    Returns:
+        matplotlib.figure.Figure.
+    """
+    table = table.dropna(subset="difference").reset_index(drop=True)
+    order = table.groupby("class")["difference"].mean().sort_values().index
+    lines, _ = lines_over(table, x)
+    height = 0.5 + len(order) * max(0.25, 0.11 * len(lines))
+    figure, panels, lowest, _ = panel_grid(len(positions_of(table[x])), height, sharex=True, sharey=True)
+    for panel, value in zip(panels, positions_of(table[x])):
+        panel.set_title(f"{axis_label(x)}: {value_label(value)}", fontsize="medium")
+        panel.axvline(0, **LEVEL)
+        for i, line in enumerate(lines):
+            cells = line.cells[line.cells[x] == value]
+            places = order.get_indexer(cells["class"]) + 0.7 * ((len(lines) - 1) / 2 - i) / len(lines)
+            differences, bars = values_and_bars(cells, ("difference", "difference_low", "difference_high"), 100)
+            style = line.style | {"linestyle": "none"}
+            panel.errorbar(differences, places, xerr=bars, markersize=4, elinewidth=1, label=line.label, **style)
+        panel.set_yticks(range(len(order)), order)
+    for panel in lowest:
+        panel.set_xlabel("AP difference (points)")
+        panel.tick_params(labelbottom=True)
+    finish(figure, panels)
+    return figure
+
+
+def _plot_over(table, x, columns, ylabel, scale):
+    """A figure with the three `columns` (value, low, high) over the axis x, scaled."""
+    table = table.reset_index(drop=True)
+    lines, shared = lines_over(table, x)
+    positions = positions_of(table[x])
+    places = table[x].map(positions).astype(float)
+    spacing = 0.05 * np.diff(list(positions.values())).min() if len(positions) > 1 else 0.0
+    for i, line in enumerate(lines):  # error bars stand side by side
+        places[line.cells.index.difference(shared.index)] += spacing * (i - (len(lines) - 1) / 2)
+
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.subplots()
+    _draw(axes, lines, shared, x, places, columns, scale)
+    if len(shared) == 1:
+        axes.axhline(scale * float(shared[columns[0]].iloc[0]), **LEVEL)
+    axes.set_xlabel(axis_label(x))
+    axes.set_ylabel(ylabel)
+    axes.set_xticks(list(positions.values()), [value_label(value) for value in positions])
+    axes.margins(x=0.08, y=0.1)
+    finish(figure, [axes])
+    return figure
+
+
+def _draw(axes, lines, shared, x, places, columns, scale):
+    """Draws lines, and the shared cells that they start from once, in black; `places` is the x of each cell."""
+    for line in lines:
+        values, bars = values_and_bars(line.cells, columns, scale)
+        at, own = places[line.cells.index].to_numpy(), ~line.cells.index.isin(shared.index)
+        axes.plot(at, values, linewidth=1.5, **line.style | {"marker": ""})
+        _marks(axes, at[own], values[own], bars[:, own], line.label, **line.style)
+    if len(shared):
+        label = f"{axis_label(x)} = {', '.join(map(value_label, positions_of(shared[x])))}"
+        colour, marker = NO_POLICY
+        values, bars = values_and_bars(shared, columns, scale)
+        _marks(axes, places[shared.index], values, bars, label, color=colour, marker=marker, zorder=3)
+
+
+def _marks(axes, places, values, bars, label, **style):
+    bars = None if np.isnan(bars).all() else bars  # else the legend would show some
+    axes.errorbar(places, values, bars, capsize=3, markersize=5, label=label, **style | {"linestyle": "none"})

@@ -1,0 +1,52 @@
+"""Writes the report of a study, and says the most important of it in plain text."""
+
+from glimpse.studies.report import sections
+from glimpse.studies.report.page import page
+from glimpse.studies.report.pictures import draw, png
+from glimpse.studies.report.tables import axes_shown, intervals, or_dash, plain
+from glimpse.files import write_whole
+
+
+def write_report(contents):
+    """Writes `report.md`, its pictures and `report.html` into the directory of a study.
+
+    Pictures need an axis with at least two values that have an order: they are drawn over the one with the most
+    values, NUM_GLIMPSES among equals.
+
+    Args:
+        contents: of `glimpse.studies.report.contents.read_contents`.
+
+    Returns:
+        Path of `report.md`.
+
+    Raises:
+        GlimpseError: `study.json` is not what it should be; nothing is written then.
+    """
+    groups = draw(contents)
+    text = sections.report(contents, groups)
+    images = {picture.name: png(picture.figure) for group in groups.values() for picture in group}
+    for name, image in images.items():
+        write_whole(contents.directory / name, image)
+    write_whole(contents.directory / "report.html", page(text, images))
+    path = contents.directory / "report.md"
+    write_whole(path, text)
+    return path
+
+
+def summary_text(contents):
+    """The tables of results and of the controls as plain text for a terminal."""
+    first, main = next(iter(contents.results.items()))
+    shown = axes_shown(main).assign(seeds=main["seeds"])
+    shown[f"{first} [95 %]"] = intervals(main)
+    for name, table in list(contents.results.items())[1:]:
+        shown[name.replace("mAP ", "@")] = (100 * table["mean"]).map("{:.1f}".format)
+    shown["to T=1 [95 %]"] = intervals(main, "difference")
+    shown["ms/image"] = main["milliseconds_per_image"].map(or_dash("{:.1f}"))
+    head = f"{contents.split} split, mAP in percent, means over seeds; "
+    head += f"to T=1: paired difference of {first} to one glimpse"
+    notes = [f"no run with one glimpse to compare with: {name}" for name in sections.unpaired(main)]
+    text = [head, plain(shown), *notes]
+    if len(contents.controls[first]):
+        text += ["", f"learned minus control, paired by seed, in points of {first}:"]
+        text += [plain(sections.compared({f"{first} [95 %]": contents.controls[first]}))]
+    return "\n".join(text)

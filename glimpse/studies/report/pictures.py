@@ -1,0 +1,66 @@
+"""The pictures of a report, in the groups that its sections show."""
+
+import io
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from glimpse.studies.pictures.overview import (
+    plot_difference_by_class, plot_map_over_glimpses, plot_map_over_time, plot_time_over_glimpses,
+)
+from glimpse.studies.pictures.curves import (
+    QUANTITIES, plot_difference_over_iou, plot_learning_curves, plot_map_over_iou,
+)
+
+
+class Picture(NamedTuple):
+    name: str  # of the file
+    caption: str
+    figure: Figure
+
+
+def draw(contents):
+    """The pictures of a study by group, {"results": [Picture, ...], ...}; none without an axis to draw over.
+
+    Those over the axis are named after it: `map_over_glimpses.png`, `map_over_pooled_size.png`.
+    """
+    x, label, main = contents.x, next(iter(contents.results)), contents.main
+    groups = {"results": [], "iou": [], "time": [], "classes": [], "training": []}
+    if x is None:
+        return groups
+    name = x.lower().removeprefix("num_")
+    groups["results"].append(Picture(
+        f"map_over_{name}.png", f"{label} over {x}, with 95 % intervals.", plot_map_over_glimpses(main, x, label)))
+    if not contents.over_iou.empty and contents.over_iou["iou"].nunique() > 1:
+        groups["iou"].append(Picture(
+            "map_over_iou.png", "mAP over the IoU threshold, with 95 % intervals.",
+            plot_map_over_iou(contents.over_iou, x)))
+        if contents.over_iou["pairs"].any():
+            groups["iou"].append(Picture(
+                "difference_over_iou.png",
+                "Paired difference to one glimpse over the IoU threshold, with 95 % intervals.",
+                plot_difference_over_iou(contents.over_iou, x)))
+    if main["milliseconds_per_image"].notna().all():
+        groups["time"] += [
+            Picture("map_over_time.png", f"{label} over the time an image takes; beside the points, {x}.",
+                    plot_map_over_time(main, x, label)),
+            Picture(f"time_over_{name}.png", f"Time an image takes over {x}.", plot_time_over_glimpses(main, x))]
+    if not contents.by_class.empty and contents.by_class["pairs"].any():
+        groups["classes"].append(Picture(
+            "difference_by_class.png", "Paired difference of AP 50:95 to one glimpse, by class, with 95 % intervals.",
+            plot_difference_by_class(contents.by_class, x)))
+    for quantity in QUANTITIES:
+        values = contents.training.loc[contents.training["quantity"] == quantity, "mean"]
+        if values.any():  # a loss part that is not used is 0 throughout
+            groups["training"].append(Picture(
+                f"{quantity}_over_steps.png",
+                f"{quantity} over the steps of the training: mean and range over the seeds.",
+                plot_learning_curves(contents.training, quantity, x)))
+    return groups
+
+
+def png(figure):
+    """A figure as the bytes of a PNG file."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=150)
+    return data.getvalue()

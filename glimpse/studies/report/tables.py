@@ -1,0 +1,43 @@
+"""How tables are shown: cells of text, Markdown, plain text."""
+
+import numpy as np
+import pandas as pd
+
+from glimpse.studies.runs import cell_axes_of
+
+
+def axes_shown(table):
+    """The columns of the axes but SEED, as text."""
+    return table[cell_axes_of(table)].astype(object).map(axis_value)
+
+
+def axis_value(value):
+    return "-" if pd.isna(value) else str(value)
+
+
+def or_dash(pattern):
+    return lambda value: "-" if np.isnan(value) else pattern.format(value)
+
+
+def intervals(table, quantity="mean"):
+    """Column of "61.2 [60.1, 62.3]" in percent, signed for differences; "[-]" where there is no interval."""
+    sign, ends = ("", ("low", "high")) if quantity == "mean" else ("+", ("difference_low", "difference_high"))
+
+    def show(value, low, high):
+        if np.isnan(value):
+            return "-"
+        interval = "-" if np.isnan(low) else f"{100 * low:{sign}.1f}, {100 * high:{sign}.1f}"
+        return f"{100 * value:{sign}.1f} [{interval}]"
+
+    return [show(*row) for row in table[[quantity, *ends]].to_numpy(float)]
+
+
+def markdown(table):
+    """A DataFrame as a Markdown table without its index."""
+    rows = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def plain(table):
+    """A DataFrame as plain text for a terminal, without its index; columns beyond the hundredth are wrapped below."""
+    return table.to_string(index=False, line_width=100)

@@ -1,0 +1,106 @@
+import gin
+import keras
+import numpy as np
+import pytest
+
+from glimpse.network.backbones import small_cnn
+from glimpse.config import configuration
+from glimpse.data.array_cache import ArrayCache
+from glimpse.errors import GlimpseError
+from glimpse.data.feature_cache import FeatureCache
+from glimpse.training.experiment import Experiment
+from glimpse.training.run import read_metrics
+
+IMAGES = np.random.default_rng(0).integers(0, 256, [3, 16, 24, 3], np.uint8)
+
+
+def frozen(seed=0):
+    keras.utils.set_random_seed(seed)
+    pixels = keras.Input([None, None, 3])
+    backbone = keras.Model(pixels, keras.layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(pixels))
+    backbone.trainable = False
+    return backbone
+
+
+def test_a_map_is_computed_once_for_an_image_and_the_weights(tmp_path):
+    backbone = frozen()
+    cache = FeatureCache(tmp_path, backbone)
+    maps = cache(IMAGES)
+    np.testing.assert_allclose(maps, backbone(IMAGES), rtol=1e-5, atol=1e-4)
+    assert maps.dtype == np.float32 and len(list(tmp_path.rglob("*.npy"))) == 3
+
+    cache.backbone = lambda image: pytest.fail("computed again")
+    np.testing.assert_array_equal(cache(IMAGES[::-1]), maps[::-1])
+    other = FeatureCache(tmp_path, frozen(seed=1))
+    assert np.abs(other(IMAGES) - maps).max() > 0.1 and len(list(tmp_path.rglob("*.npy"))) == 6
+
+
+def test_an_image_is_known_by_its_content_and_shape(tmp_path):
+    cache = ArrayCache(tmp_path, (None, None, 4))
+    changed = IMAGES[0].copy()
+    changed[5, 5, 1] ^= 1
+    assert len({cache.path(image) for image in (IMAGES[0], changed, IMAGES[0].reshape(24, 16, 3), IMAGES[1])}) == 4
+    assert cache.path(np.asfortranarray(IMAGES[0])) == cache.path(IMAGES[0])
+
+
+def test_a_broken_file_is_named(tmp_path):
+    cache = FeatureCache(tmp_path, frozen())
+    cache(IMAGES)
+    cache.cache.path(IMAGES[1]).write_bytes(b"half a fi")
+    with pytest.raises(GlimpseError, match=r"\.npy is broken .*; remove it, and it is computed again"):
+        cache(IMAGES)
+    np.save(cache.cache.path(IMAGES[1]), np.zeros([8, 12, 5], np.float32))
+    with pytest.raises(GlimpseError, match=r"\.npy is broken \(of shape \(8, 12, 5\)\); remove it"):
+        cache(IMAGES)
+
+
+@pytest.mark.parametrize("directory", [5, "", None])
+def test_what_is_no_path_is_named(directory):
+    with pytest.raises(GlimpseError, match="Experiment.feature_cache must be a path, a text in quotes, got"):
+        FeatureCache(directory, frozen())
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(GlimpseError, match=r"\.npy cannot be written .*; name a directory"):
+        FeatureCache(tmp_path / "file", frozen())(IMAGES)
+
+
+def test_a_backbone_that_is_trained_is_refused(tmp_path):
+    backbone = frozen()
+    backbone.trainable = True
+    with pytest.raises(GlimpseError, match="but this one is trained, from 'conv/kernel' on: set its train_from = None"):
+        FeatureCache(tmp_path, backbone)
+
+
+@gin.register
+def frozen_cnn():
+    backbone = small_cnn(filters=(4, 6), strides=(2, 2))
+    backbone.build((None, None, None, 1))
+    backbone.trainable = False
+    return backbone
+
+
+FROZEN = ["GlimpseDetector.backbone = @frozen_cnn()", "NUM_GLIMPSES = 2", "Trainer.weight_decay = 0.1"]
+
+
+def test_an_experiment_learns_the_same_from_maps_that_are_kept(tmp_path, tiny):
+    logs = []
+    for bindings in ([], [f"Experiment.feature_cache = {str(tmp_path / 'cache')!r}"]):
+        workdir = tmp_path / f"run{len(logs)}"
+        workdir.mkdir()
+        with configuration("experiments/digits.gin", [*tiny, *FROZEN, *bindings]):
+            experiment = Experiment()
+            assert not (tmp_path / "cache").exists()  # who only builds it, such as to evaluate a run, writes nothing
+            experiment.train(workdir)
+        logs.append([line["class_loss"] + line["box_loss"] for line in read_metrics(workdir)])
+    np.testing.assert_allclose(logs[1], logs[0], rtol=1e-3)
+    assert len(set(np.round(logs[0], 4))) > 1 and len(list((tmp_path / "cache").rglob("*.npy"))) == 8  # 6 steps of 2 of 8 scenes
+
+
+@pytest.mark.parametrize("binding", ["POOLING = 'crop'", "Experiment.framing = @Framing()"])
+def test_what_shares_no_map_of_one_size_is_refused(tmp_path, tiny, binding):
+    (tmp_path / "x.gin").write_text("import glimpse.data.framing\ninclude 'experiments/digits.gin'\n")
+    with pytest.raises(GlimpseError, match="feature_cache needs a shared feature map of one size"):
+        with configuration(tmp_path / "x.gin", [*tiny, *FROZEN, binding, "Experiment.feature_cache = 'cache'"]):
+            Experiment()

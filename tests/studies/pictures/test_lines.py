@@ -1,0 +1,51 @@
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from glimpse.studies.pictures.lines import lines_over, panel_grid, positions_of
+
+
+def styles(rows, columns, x="NUM_GLIMPSES"):
+    lines, _ = lines_over(pd.DataFrame(rows, columns=columns), x)
+    return {line.label: line.style for line in lines}
+
+
+def test_lines_of_one_policy_differ_in_their_dashes():
+    by_size = styles([(2, "fixed", 3), (2, "learned", 3), (2, "fixed", 5)], ["NUM_GLIMPSES", "POLICY", "SIZE"])
+    small, learned, large = (by_size[name] for name in ("fixed, SIZE=3", "learned, SIZE=3", "fixed, SIZE=5"))
+    assert small["color"] == large["color"] != learned["color"]
+    assert small["linestyle"] != large["linestyle"] and small["linestyle"] == learned["linestyle"] == "-"
+
+
+def test_further_policies_have_colours_of_their_own():
+    found = styles([(2, "zoom"), (2, "fixed"), (2, "edges")], ["NUM_GLIMPSES", "POLICY"])
+    assert len({style["color"] for style in found.values()} | {"black"}) == 4
+    assert styles([(2, "edges"), (2, "zoom")], ["NUM_GLIMPSES", "POLICY"])["zoom"] == found["zoom"]
+
+
+def test_without_policies_each_line_has_its_own_colour_and_a_single_one_is_black():
+    rates = styles([(2, 0.1), (2, 0.2)], ["NUM_GLIMPSES", "RATE"])
+    assert list(rates) == ["RATE=0.1", "RATE=0.2"] and rates["RATE=0.1"]["color"] != rates["RATE=0.2"]["color"]
+    assert styles([(2,)], ["NUM_GLIMPSES"])[""]["color"] == "black"
+
+
+def test_what_has_no_policy_is_black_where_others_have_one():
+    rows = [("3x7", 1, None), ("3x7", 3, "fixed")]
+    found = styles(rows, ["POOLED_SIZE", "NUM_GLIMPSES", "POLICY"], x="POOLED_SIZE")
+    assert found["NUM_GLIMPSES=1"]["color"] == "black" and found["NUM_GLIMPSES=3, fixed"]["color"] == "#0072B2"
+
+
+def test_positions():
+    assert positions_of(pd.Series([5, 1, 5, 2], dtype="Int64")) == {1: 1.0, 2: 2.0, 5: 5.0}
+    sizes = pd.Series(pd.Categorical(["7", "3x7"], ["1", "3x7", "7"], ordered=True))
+    assert positions_of(sizes) == {"3x7": 0.0, "7": 1.0}
+
+
+@pytest.mark.parametrize("count, across, lowest, leftmost", [
+    (1, 1, [0], [0]), (3, 3, [0, 1, 2], [0]), (4, 2, [2, 3], [0, 2]), (5, 3, [2, 3, 4], [0, 3])])
+def test_panels(count, across, lowest, leftmost):
+    figure, panels, low, left = panel_grid(count)
+    assert isinstance(figure, Figure) and len(panels) == count
+    assert figure.axes[0].get_gridspec().ncols == across
+    assert [list(panels).index(panel) for panel in low] == lowest
+    assert [list(panels).index(panel) for panel in left] == leftmost

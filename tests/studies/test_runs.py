@@ -1,0 +1,82 @@
+import pandas as pd
+import pytest
+
+from glimpse.studies.runs import axes_of, is_ordered, read_study
+
+MAP = "voc10_map@0.50"
+
+
+def test_a_row_a_finished_run(tmp_path, write_run):
+    write_run(tmp_path, "NUM_GLIMPSES=3,POLICY=fixed,SEED=0", 0.5)
+    write_run(tmp_path, "NUM_GLIMPSES=1,SEED=0", 0.4)
+    (tmp_path / "NUM_GLIMPSES=3,POLICY=fixed,SEED=1").mkdir()  # unfinished
+    (tmp_path / "report.md").write_text("")
+    runs = read_study(tmp_path)
+    assert list(runs.index) == ["NUM_GLIMPSES=1,SEED=0", "NUM_GLIMPSES=3,POLICY=fixed,SEED=0"]
+    assert axes_of(runs) == ["NUM_GLIMPSES", "POLICY", "SEED"]
+    assert runs["NUM_GLIMPSES"].tolist() == [1, 3]
+    assert pd.isna(runs["POLICY"].iloc[0]) and runs["POLICY"].iloc[1] == "fixed"
+    assert runs[f"test/{MAP}"].tolist() == [0.4, 0.5]
+    assert runs[f"validation/{MAP}"].tolist() == [0.2, 0.25]
+    assert runs["proposal_recall/test@0.5"].tolist() == [0.9, 0.9]
+    assert runs["versions/keras"].tolist() == ["3.12.0"] * 2
+
+
+def test_axes_are_numbers_only_where_all_values_are(tmp_path, write_study):
+    runs = write_study(
+        tmp_path, {"SIZE=7,RATE=0.5,NAME=a,b,SEED=0": 0.1, "SIZE=full,RATE=1e-3,NAME=7=x,SEED=10": 0.2, "SEED=2": 0.3}
+    )
+    assert runs["SEED"].tolist() == [2, 0, 10]  # the axes sort before the seeds, what is missing first
+    assert runs["SIZE"].dropna().tolist() == ["7", "full"]
+    assert runs["RATE"].dropna().tolist() == [0.5, 0.001]
+    assert runs["NAME"].dropna().tolist() == ["a,b", "7=x"]
+
+
+def test_sizes_are_in_the_order_of_their_number_of_cells(tmp_path, write_study):
+    sizes = ["1", "11", "3", "5", "7x3", "3x7", "2x15"]  # 1, 121, 9, 25, 21, 21 and 30 cells
+    runs = write_study(tmp_path, {f"POOLED_SIZE={size},SEED=0": 0.1 for size in sizes})
+    assert runs["POOLED_SIZE"].tolist() == ["1", "3", "3x7", "7x3", "5", "2x15", "11"]
+    squares = write_study(tmp_path / "squares", {f"POOLED_SIZE={size},SEED=0": 0.1 for size in (11, 3)})
+    assert squares["POOLED_SIZE"].tolist() == [3, 11]
+    others = write_study(tmp_path / "others", {f"POOLED_SIZE={size},SEED=0": 0.1 for size in ("3x7", "full")})
+    assert [is_ordered(study["POOLED_SIZE"]) for study in (runs, squares, others)] == [True, True, False]
+
+
+def test_the_log_is_read_and_may_be_missing(tmp_path, write_run):
+    log = {"step": [25, 50], "class_loss": [2.0, 1.5]}
+    write_run(tmp_path, "SEED=0", 0.1, log=log)
+    write_run(tmp_path, "SEED=1", 0.1)
+    logs = read_study(tmp_path)["log"]
+    assert logs["SEED=0"] == log and logs["SEED=1"] is None
+
+
+def test_the_seed_comes_from_the_configuration_where_it_is_no_axis(tmp_path, write_study):
+    assert write_study(tmp_path, {"POOLED_SIZE=3": 0.1})["SEED"].tolist() == [7]
+
+
+@pytest.mark.parametrize(
+    "files, message",
+    [
+        (None, "is no directory; give the directory of a study"),
+        ({}, "holds no finished run .* run the study first"),
+        ({"SEED=0/results.json": "{"}, "SEED=0/results.json cannot be read .* run it again"),
+        ({"SEED=0/results.json": "[1]"}, "SEED=0/results.json has no metrics"),
+        ({"SEED=0/results.json": '{"metrics": {"loss": 1.0}}'}, "SEED=0/results.json has no metrics"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": [1], "a": []}}'}, "SEED=0/results.json has a log"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": {"reward": [1]}}'}, "SEED=0/results.json has a log"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": 1}}'}, "SEED=0/results.json has a log"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": 1}'}, "SEED=0/results.json has a log"),
+        ({"photos/results.json": '{"metrics": {}}'}, "photos is not named by axes"),
+        ({f"{name}/results.json": '{"metrics": {}}' for name in ("X=1,SEED=0", "X=1.0,SEED=0")}, "same axes"),
+    ],
+)
+def test_what_is_no_study_is_named_in_one_line(tmp_path, files, message):
+    study = tmp_path / "study"
+    for name, content in (files or {}).items():
+        (study / name).parent.mkdir(parents=True)
+        (study / name).write_text(content)
+    if files is not None:
+        study.mkdir(exist_ok=True)
+    with pytest.raises(ValueError, match=message) as error:
+        read_study(study)
+    assert "\n" not in str(error.value) and str(study) in str(error.value)
