@@ -64,7 +64,7 @@ def run(options):
             for confidence in [None, *(CONFIDENCES if num_glimpses > 1 else ())]:
                 evaluated = experiment.evaluate(options.split, confidence)
                 result["detection"].append({"run": directory.name, "glimpses": num_glimpses, "confidence": confidence,
-                                            "map": evaluated["metrics"][METRIC], "looks": evaluated["looks"]})
+                                            "map": evaluated["metrics"][METRIC], "glimpses_per_proposal": evaluated["glimpses_per_proposal"]})
                 graphs.append(_detection(experiment, batch, confidence))
     times = _in_turn(graphs, options.runs)
     for row, seconds in zip(result["detection"], times):
@@ -84,7 +84,7 @@ def table(result):
         for row in result["detection"]:
             stop = "" if row["confidence"] is None else f", stops at {row['confidence']:g}"
             lines.append(f"  {'T=' + str(row['glimpses']) + stop:34}{row['ms']:8.1f}{row['ms'] / first:8.2f}"
-                         f"{row['looks']:8.2f}{100 * row['map']:8.1f}  {row['run']}")
+                         f"{row['glimpses_per_proposal']:8.2f}{100 * row['map']:8.1f}  {row['run']}")
     return "\n".join(lines)
 
 
@@ -103,14 +103,14 @@ def _training_steps(rounds):
 def _further_glimpse(detector, batch):
     """A call that takes one further glimpse of each RoI of a batch, in the controller too, and all gradients of that."""
     feature_map, glimpses = detector.shared_map(batch["images"]), batch["rois"]
-    _, state = detector.controller(detector.read(feature_map, glimpses, tf.zeros_like(glimpses)))
+    _, state = detector.controller(detector.pooled_vectors(feature_map, glimpses, tf.zeros_like(glimpses)))
 
     @tf.function
     def gradients(feature_map, glimpses, state):
         weights = [weight.value for weight in detector.controller.trainable_weights]
         with tf.GradientTape() as tape:
             tape.watch([feature_map, glimpses, state])
-            output, _ = detector.controller(detector.read(feature_map, glimpses, tf.zeros_like(glimpses)), state)
+            output, _ = detector.controller(detector.pooled_vectors(feature_map, glimpses, tf.zeros_like(glimpses)), step=1, state=state)
         return tape.gradient(output, [feature_map, glimpses, state, weights])
 
     return lambda: gradients(feature_map, glimpses, state)
@@ -120,13 +120,13 @@ def _detection(experiment, batch, confidence):
     """A call that detects on a batch."""
     detector, seed = experiment.detector, stateless_seed(experiment.seed, "evaluation", 0)
 
-    def detect(images, proposals, seed, sizes, valid):
+    def detect(images, proposals, seed, sizes, is_proposal, objects):
         if confidence is None:
-            return detector.detect(images, proposals, seed, sizes, valid)[0]
-        return detect_unless_background(detector, images, proposals, seed, confidence, sizes, valid)[0]
+            return detector.detect(images, proposals, seed, sizes, is_proposal)[0]
+        return detect_unless_background(detector, images, proposals, seed, confidence, sizes, is_proposal)[0]
 
     graph = graph_of(detect, batch, experiment.framing)
-    return lambda: graph(batch.images, batch.proposals, seed, batch.sizes, batch.valid)
+    return lambda: graph(batch.images, batch.proposals, seed, batch.sizes, batch.is_proposal, batch.objects)
 
 
 def _in_turn(calls, rounds):

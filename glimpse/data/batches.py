@@ -80,8 +80,9 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
     `features`: callable, images -> feature maps, such as a `glimpse.data.feature_cache`; None leaves them to the network.
 
     Returns: a tf.data.Dataset of dicts: images uint8 [B, H, W, C], sizes int32 [B, 2] (height, width without padding),
-      rois float32 [B, R, 4], classes int32 [B, R] (0 = background), targets float32 [B, R, 4], and, of `features`,
-      feature_map float32 [B, h, w, D].
+      rois float32 [B, R, 4], classes int32 [B, R] (0 = background), targets float32 [B, R, 4]; objects float32 [B, G, 4],
+      the true boxes that are not difficult, and their object_classes int32 [B, G], 1 .. K, both filled up with zeros; and,
+      of `features`, feature_map float32 [B, h, w, D].
     """
     batch_size = whole_number("batch_size", batch_size)
 
@@ -99,11 +100,13 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
         random = generator(seed, "rois", step)
         rois = [sampling(p, e.boxes, e.labels, random, e.difficult) for e, p in zip(chosen, proposed)]
         images, sizes = _stack(chosen, framing)
-        return {"images": images, "sizes": sizes, **({"feature_map": features(images)} if features else {}),
+        objects, object_classes = true_boxes(chosen)
+        return {"images": images, "sizes": sizes, "objects": objects, "object_classes": object_classes, **({"feature_map": features(images)} if features else {}),
                 **{name: np.stack(part) for name, part in zip(("rois", "classes", "targets"), zip(*rois))}}
 
     first = batch(first_step)
     shapes = {name: value.shape for name, value in first.items()}
+    shapes |= {"objects": (batch_size, None, 4), "object_classes": (batch_size, None)}
     if framing is not None and framing.canvas is None:
         shapes["images"] = (batch_size, None, None, shapes["images"][3])
 
@@ -130,6 +133,19 @@ def _stack(examples, framing):
     return np.stack(images), sizes
 
 
+def true_boxes(examples):
+    """The boxes of a batch that are not difficult, filled up with zeros, and 1 + their labels, 0 where it is filled up.
+
+    Returns: float32 [B, G, 4], int32 [B, G].
+    """
+    counted = [(e.boxes[~e.difficult], 1 + e.labels[~e.difficult]) for e in examples]
+    most = max(len(labels) for _, labels in counted)
+    objects, classes = np.zeros([len(examples), most, 4], np.float32), np.zeros([len(examples), most], np.int32)
+    for row, (boxes, labels) in enumerate(counted):
+        objects[row, :len(boxes)], classes[row, :len(labels)] = boxes, labels
+    return objects, classes
+
+
 class EvaluationBatch(NamedTuple):
     """Images with all their proposals.
 
@@ -141,7 +157,8 @@ class EvaluationBatch(NamedTuple):
     images: np.ndarray  # uint8 [B, H, W, C]
     sizes: np.ndarray  # int32 [B, 2], height and width without padding
     proposals: np.ndarray  # float32 [B, N, 4]
-    valid: np.ndarray  # bool [B, N], False where an image has fewer proposals than others
+    is_proposal: np.ndarray  # bool [B, N], False where an image has fewer proposals than others
+    objects: np.ndarray  # float32 [B, G, 4], see `true_boxes`
     scales: np.ndarray  # float32 [B, 4]
 
 
@@ -158,4 +175,4 @@ def evaluation_batches(examples, proposals, batch_size, framing=None):
         for row, p in zip(padded, proposed):
             row[:len(p)] = p
         yield EvaluationBatch(chosen, *_stack(placed, framing), padded, np.arange(counts.max()) < counts[:, None],
-                              np.stack(scales))
+                              true_boxes(placed)[0], np.stack(scales))

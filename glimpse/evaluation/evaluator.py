@@ -10,37 +10,48 @@ from glimpse.geometry.boxes import DELTAS
 from glimpse.data.batches import evaluation_batches
 from glimpse.evaluation.average_precision import evaluate
 from glimpse.network.early_stopping import detect_unless_background
+from glimpse.network.iteration import detect_again
 from glimpse.geometry.overlaps import pairwise_iou
 from glimpse.randomness import stateless_seed
 
 
-def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framing=None, confidence=None):
+def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framing=None, confidence=None, iterations=0):
     """Detects on every image and scores the answers.
 
-    Args: a built GlimpseDetector; a data set; proposals, callable (image, id) -> [N, 4]; seed of the run, from which the
-      random policy's glimpses follow (seed, "evaluation", batch); framing, a Framing, or None for images of one size;
-      confidence that a proposal shows background, at which it gets no further glimpse (see `glimpse.network.early_stopping`), None for T
-      glimpses of each.
-    Returns: {"metrics": see `glimpse.evaluation.average_precision`, "milliseconds_per_image": median over batches of
-      network and non-maximum suppression, "policy": see `policy_statistics` (empty with a confidence), "looks": mean number
-      of glimpses of a proposal, "detections" and "ground_truth": lists of dicts, an image each, as `evaluate` takes them,
-      with its "id" besides}.
+    Args:
+        detector: a built GlimpseDetector.
+        examples: a data set, see `glimpse.data.example`.
+        proposals: callable, (image, id) -> [N, 4].
+        seed: of the run, from which the random policy's glimpses follow, (seed, "evaluation", batch).
+        batch_size: images to a call.
+        framing: a Framing, or None for images of one size.
+        confidence: that a proposal shows background, at which it gets no further glimpse (see
+            `glimpse.network.early_stopping`); None for T glimpses of each.
+        iterations: how often to start again from the boxes just found (see `glimpse.network.iteration`).
+    Returns: a dict of
+        "metrics": see `glimpse.evaluation.average_precision`;
+        "milliseconds_per_image": median over batches, of network and non-maximum suppression;
+        "policy": see `policy_statistics`; empty with a confidence or with iterations;
+        "glimpses_per_proposal": their mean number;
+        "detections" and "ground_truth": lists of dicts, an image each, as `evaluate` takes them, with its "id" besides.
     """
-    def detect(images, boxes, seed, sizes, valid):
+    def detect(images, boxes, seed, sizes, is_proposal, objects):
         if confidence is not None:
-            return detect_unless_background(detector, images, boxes, seed, confidence, sizes, valid)
-        found, rollout = detector.detect(images, boxes, seed, sizes, valid)
+            return detect_unless_background(detector, images, boxes, seed, confidence, sizes, is_proposal, objects)
+        if iterations:
+            return detect_again(detector, images, boxes, seed, iterations, sizes, is_proposal)
+        found, rollout = detector.detect(images, boxes, seed, sizes, is_proposal, objects)
         return found, rollout.deltas
 
     graph = None
-    detections, truth, deltas, looks, seconds = [], [], [], [], []
+    detections, truth, deltas, counts, seconds = [], [], [], [], []
     batches = evaluation_batches(examples, proposals, batch_size, framing)
     for step, batch in enumerate(tqdm(
             batches, "evaluating", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
         graph = graph or graph_of(detect, batch, framing)
         start = time.perf_counter()
-        found, looking = graph(batch.images, batch.proposals, stateless_seed(seed, "evaluation", step), batch.sizes,
-                               batch.valid)
+        found, looked = graph(batch.images, batch.proposals, stateless_seed(seed, "evaluation", step), batch.sizes,
+                              batch.is_proposal, batch.objects)
         found = [part.numpy() for part in found]
         seconds.append((time.perf_counter() - start) / len(batch.examples))
         for example, scale, boxes, scores, labels, count in zip(batch.examples, batch.scales, *found):
@@ -48,26 +59,26 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
                                "labels": labels[:count]})
             truth.append({"id": example.id, "boxes": example.boxes, "labels": example.labels,
                           "difficult": example.difficult})
-        if confidence is not None:
-            looks.append(looking.numpy()[batch.valid])
+        if confidence is not None or iterations:
+            counts.append(looked.numpy()[batch.is_proposal])
             continue
-        for example, scale, boxes, valid, image_deltas in zip(
-                batch.examples, batch.scales, batch.proposals, batch.valid, looking.numpy()):
+        for example, scale, boxes, is_proposal, image_deltas in zip(
+                batch.examples, batch.scales, batch.proposals, batch.is_proposal, looked.numpy()):
             near = pairwise_iou(boxes / scale, example.boxes).max(axis=1, initial=0) >= 0.5
-            deltas.append(image_deltas[near & valid])
+            deltas.append(image_deltas[near & is_proposal])
     return {
         "metrics": evaluate(detections, truth, examples.class_names),
         # The first batch traces the function.
         "milliseconds_per_image": 1000 * float(np.median(seconds[1:] or seconds)),
         "policy": policy_statistics(np.concatenate(deltas)) if deltas else {},
-        "looks": float(np.concatenate(looks).mean()) if looks else float(detector.num_glimpses),
+        "glimpses_per_proposal": float(np.concatenate(counts).mean()) if counts else float(detector.num_glimpses),
         "detections": detections,
         "ground_truth": truth,
     }
 
 
 def graph_of(function, batch, framing=None):
-    """`function` of (images, proposals, seed, sizes, valid) as a graph for batches like this EvaluationBatch.
+    """`function` of (images, proposals, seed, sizes, is_proposal, objects) as a graph for batches like this one.
 
     It knows all shapes but the batch's where it can, for RoI pooling is compiled then.
     """
@@ -76,7 +87,8 @@ def graph_of(function, batch, framing=None):
         image, proposals = (*(framing.canvas or (None, None)), image[2]), (None, 4)
     return tf.function(function, input_signature=[
         tf.TensorSpec([None, *image], tf.uint8), tf.TensorSpec([None, *proposals], tf.float32), tf.TensorSpec([2], tf.int32),
-        tf.TensorSpec([None, 2], tf.int32), tf.TensorSpec([None, proposals[0]], tf.bool)])
+        tf.TensorSpec([None, 2], tf.int32), tf.TensorSpec([None, proposals[0]], tf.bool),
+        tf.TensorSpec([None, None, 4], tf.float32)])
 
 
 def policy_statistics(deltas):

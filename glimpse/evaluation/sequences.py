@@ -26,7 +26,7 @@ class Followed(NamedTuple):
     deltas: np.ndarray  # [N, T-1, 4], as drawn, before the glimpse was cut to the image
     boxes: np.ndarray  # [N, T, K, 4], the answer of each class after each glimpse
     probabilities: np.ndarray  # [N, T, K + 1], 0 is background
-    detections: Detections  # the valid ones alone, [D, ...]
+    detections: Detections  # the counted ones alone, [D, ...]
 
 
 class GlimpseSequence(NamedTuple):
@@ -59,12 +59,11 @@ def follow(detector, examples, proposals, seed, batch_size=10, framing=None, ima
     image_id: only this one (none is yielded where no example has this id). With a batch_size of 1, images may be of any
     sizes even without a Framing.
     """
-    def look(images, boxes, seed, sizes, valid):
-        rollout = detector(images, boxes, seed, sizes=sizes)
-        answers = [detector.answers(rollout.fused[:, :, step], boxes, images, sizes)
-                   for step in range(detector.num_glimpses)]
+    def look(images, boxes, seed, sizes, is_proposal, objects):
+        rollout = detector(images, boxes, seed, sizes=sizes, objects=objects)
+        answers = [detector.predictions(rollout, images, sizes, glimpse) for glimpse in range(detector.num_glimpses)]
         placed, probabilities = (tf.stack(parts, axis=2) for parts in zip(*answers))
-        return rollout.glimpses, rollout.deltas, placed, probabilities, suppress(*answers[-1], valid)
+        return rollout.glimpses, rollout.deltas, placed, probabilities, suppress(*answers[-1], is_proposal)
 
     graphs = {}  # one for images of each size, or one for all where there is a Framing
     batches = evaluation_batches(examples, proposals, batch_size, framing)
@@ -76,12 +75,12 @@ def follow(detector, examples, proposals, seed, batch_size=10, framing=None, ima
         if size not in graphs:
             graphs[size] = graph_of(look, batch, framing)
         *parts, found = graphs[size](batch.images, batch.proposals, stateless_seed(seed, "evaluation", step), batch.sizes,
-                                     batch.valid)
+                                     batch.is_proposal, batch.objects)
         found, *parts = [part.numpy() for part in found], *(part.numpy() for part in parts)
         for row, example in enumerate(batch.examples):
             if image_id in (None, example.id):
                 *arrays, count = (part[row] for part in found)
-                yield Followed(step * batch_size + row, seen(example, framing), *(part[row][batch.valid[row]] for part in parts),
+                yield Followed(step * batch_size + row, seen(example, framing), *(part[row][batch.is_proposal[row]] for part in parts),
                                Detections(*(array[:count] for array in arrays), count))
 
 
@@ -94,7 +93,7 @@ def sequences_of_detections(followed, most):
     """GlimpseSequences of the `most` most confident detections, each held against the object that it overlaps most."""
     found, example = followed.detections, followed.example
     overlaps = pairwise_iou(found.boxes, example.boxes)
-    return [_sequence(followed, f"{example.id}, detection {place + 1} of {found.valid}", proposal, found.labels[place],
+    return [_sequence(followed, f"{example.id}, detection {place + 1} of {found.counts}", proposal, found.labels[place],
                       overlaps[place].argmax() if overlaps[place].any() else None)
             for place, proposal in enumerate(detected_proposals(followed)[:most])]
 

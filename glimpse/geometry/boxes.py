@@ -41,6 +41,11 @@ def clip(boxes, height, width):
     return tf.clip_by_value(boxes, tf.zeros_like(limits), limits)
 
 
+def at_least_a_pixel(boxes):
+    """Boxes [..., 4] xyxy of which none is narrower or lower than a pixel, so that deltas from them are finite."""
+    return tf.concat([boxes[..., :2], tf.maximum(boxes[..., 2:], boxes[..., :2] + 1.0)], axis=-1)
+
+
 def paired_iou(boxes, others):
     """Intersection over union of each box with its partner: two [..., 4] xyxy -> [...]; 0 where both are empty."""
     top_left = tf.maximum(boxes[..., :2], others[..., :2])

@@ -1,4 +1,4 @@
-"""The network, in the order of the data: image -> feature map -> T times (pool -> controller -> policy) -> heads.
+"""The network, in the order of the data: image -> feature map -> T times (pool -> controller -> heads -> policy).
 
 After Hara, Liu, Tuzel and Farahmand, "Attentional Network for Visual Object Detection" (2017). With T = 1 it is
 Fast R-CNN (Girshick 2015): one glimpse, the proposal, and neither recurrent weights nor a policy.
@@ -10,35 +10,49 @@ import gin
 import keras
 import tensorflow as tf
 
-from glimpse.geometry import boxes
-from glimpse.network.controller import Controller
 from glimpse.errors import GlimpseError, one_of, pair, real_number, whole_number
+from glimpse.geometry import boxes
+from glimpse.network.controller import Controller, ReluRecurrence
+from glimpse.network.fusions import max_fusion
+from glimpse.network.policies import Situation
 from glimpse.ops import roi_align, roi_pool
 
 POOLINGS = ("max", "align", "crop")
-FUSIONS = {  # the vector fused so far, what the next glimpse gave, how many glimpses that makes
-    "max": lambda fused, output, count: tf.maximum(fused, output),
-    "mean": lambda fused, output, count: fused + (output - fused) / count,
-    "last": lambda fused, output, count: output,
-}
+
+
+class Known(NamedTuple):
+    """What is known of M proposals after a glimpse of them: the state that goes from one glimpse to the next."""
+
+    glimpses: tf.Tensor  # [M, t, 4], so far, xyxy pixels; the first is the proposal
+    hidden: tf.Tensor  # [M, D], fc7 of the last glimpse
+    state: tuple  # of the controller
+    fused: tf.Tensor  # [M, D], the fused vector; the heads read it
+    logits: tf.Tensor  # [M, K + 1], 0 is background
+    box_deltas: tf.Tensor  # [M, K, 4], from the reference to the box of each class
+    reference: tf.Tensor  # [M, 4], the proposal or the last glimpse, at least a pixel wide and high; a constant
+    probabilities: tf.Tensor  # [M, K + 1], of the classes, as they count
 
 
 class Rollout(NamedTuple):
-    """What T glimpses of M episodes an image were and gave. An episode is one way of looking at one proposal."""
+    """What T glimpses of M episodes an image were and gave. An episode is one sequence of glimpses of one proposal."""
 
     glimpses: tf.Tensor  # [B, M, T, 4], xyxy pixels; the first is the proposal
     deltas: tf.Tensor  # [B, M, T-1, 4], as drawn, before the glimpse was cut to the image
-    seen: tf.Tensor  # [B, M, T-1, D], fc7 before each of these deltas: what the policy decided on
-    fused: tf.Tensor  # [B, M, T, D], the fused vector after each glimpse; the heads read the last
+    policy_inputs: tf.Tensor  # [B, M, T-1, I], what the policy decided on before each of these deltas
+    fused: tf.Tensor  # [B, M, T, D], and so on as in Known, after each glimpse
+    logits: tf.Tensor  # [B, M, T, K + 1]
+    box_deltas: tf.Tensor  # [B, M, T, K, 4]
+    references: tf.Tensor  # [B, M, T, 4]
+    probabilities: tf.Tensor  # [B, M, T, K + 1]
 
 
 class Detections(NamedTuple):
-    """The most confident boxes of a batch, at most D an image, in order of confidence; `valid` [B] counts them."""
+    """The most confident boxes of a batch, at most D an image, in order of confidence; `counts` [B] says how many."""
 
     boxes: tf.Tensor  # [B, D, 4], xyxy pixels
     scores: tf.Tensor  # [B, D]
     labels: tf.Tensor  # [B, D], int32, 0 .. K-1
-    valid: tf.Tensor  # [B]
+    counts: tf.Tensor  # int32 [B]
 
 
 @gin.register
@@ -46,28 +60,35 @@ class GlimpseDetector(keras.Model):
     """Detector over a shared feature map that classifies and places every proposal from T glimpses of it.
 
     Args:
-      num_classes: K, background not counted.
-      num_glimpses: T.
-      backbone: model, images -> feature map.
-      policy: one of `glimpse.network.policies`; not used at T = 1, where it may be None.
-      pooled_size: grid of a pooled glimpse, a whole number or (height, width).
-      pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box; "crop", R-CNN as a
-        control (Girshick et al. 2014): each glimpse is cut from the image, warped to pooled_size * stride pixels, and goes
-        through the backbone by itself, so that no feature map is shared.
-      delta_input: fc6 also takes the delta of the glimpse that it looks at, 0 for the proposal [ours].
-      stride: pixels of the image to a cell of the feature map.
-      units: widths of fc6 and fc7.
-      recurrence, dropout: of the controller, see there.
-      fusion: how fc7 of all glimpses becomes one vector: "max" (the paper), "mean", "last".
-      policy_gradient: how far it reaches: "head", the policy's own weights, or "controller", what fed it too.
-      box_scale: the box head predicts deltas divided by this (Fast R-CNN normalises its targets so).
+        num_classes: K, background not counted.
+        num_glimpses: T.
+        backbone: model, images -> feature map.
+        policy: one of `glimpse.network.policies`; not used at T = 1, where it may be None.
+        pooled_size: grid of a pooled glimpse, a whole number or (height, width).
+        stride: pixels of the image to a cell of the feature map.
+        controller: class of the layers over the pooled glimpses, see `glimpse.network.controller`.
+        units: widths of fc6 and fc7.
+        recurrence, dropout: of the controller, see there.
+        pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box; "crop", R-CNN as
+            a control (Girshick et al. 2014): each glimpse is cut from the image, warped to pooled_size * stride pixels,
+            and goes through the backbone by itself, so that no feature map is shared.
+        delta_input: fc6 also takes the delta of the glimpse that it looks at, 0 for the proposal [ours].
+        fusion: how fc7 of all glimpses becomes one vector, a function of `glimpse.network.fusions`.
+        policy_gradient: how far it reaches: "head", the policy's own weights, or "controller", what fed it too.
+        box_reference: what the box head's deltas lead from: the "proposal" (the paper), or the last "glimpse", as in
+            Cascade R-CNN (Cai and Vasconcelos 2018).
+        own_layers: which layers each glimpse has of its own: "none"; "heads"; "all", fc6 and fc7 too (Cascade R-CNN).
+        score: probabilities of the classes are those after the "last" glimpse, or the "mean" over all (Cascade R-CNN).
+        box_scale: the box head predicts deltas divided by this (Fast R-CNN normalises its targets so).
 
     Raises: GlimpseError that names the parameter and its value.
     """
 
     def __init__(self, num_classes, num_glimpses=gin.REQUIRED, backbone=gin.REQUIRED, policy=None,
-                 pooled_size=gin.REQUIRED, stride=gin.REQUIRED, units=(256, 256), recurrence="relu", dropout=0.0,
-                 pooling="max", delta_input=False, fusion="max", policy_gradient="head", box_scale=(0.1, 0.1, 0.2, 0.2)):
+                 pooled_size=gin.REQUIRED, stride=gin.REQUIRED, controller=Controller, units=(256, 256),
+                 recurrence=ReluRecurrence, dropout=0.0, pooling="max", delta_input=False, fusion=max_fusion,
+                 policy_gradient="head", box_reference="proposal", own_layers="none", score="last",
+                 box_scale=(0.1, 0.1, 0.2, 0.2)):
         super().__init__(name="detector")
         self.num_classes = whole_number("num_classes", num_classes)
         self.num_glimpses = whole_number("num_glimpses", num_glimpses)
@@ -75,22 +96,30 @@ class GlimpseDetector(keras.Model):
         self.stride = whole_number("stride", stride)
         self.pooling = one_of("pooling", pooling, POOLINGS)
         self.delta_input = one_of("delta_input", delta_input, (False, True)) and self.num_glimpses > 1
-        self.fusion = one_of("fusion", fusion, FUSIONS)
         self.policy_gradient = one_of("policy_gradient", policy_gradient, ("head", "controller"))
+        self.box_reference = one_of("box_reference", box_reference, ("proposal", "glimpse"))
+        self.own_layers = one_of("own_layers", own_layers, ("none", "heads", "all"))
+        self.score = one_of("score", score, ("last", "mean"))
         self.box_scale = [real_number("box_scale", scale, minimum=1e-6) for scale in box_scale]
+        if not callable(fusion):
+            raise GlimpseError(f"fusion must be a reference such as @max, @mean or @last, got {fusion!r}")
+        if not callable(controller):
+            raise GlimpseError(f"controller must be a reference such as @stacked or @multi_region, got {controller!r}")
         if self.num_glimpses > 1 and policy is None:
             raise GlimpseError(f"policy must be given where num_glimpses is above 1, got None at {num_glimpses}")
         if policy is not None and not callable(policy):
             raise GlimpseError(f"policy must be a reference such as @learned(), got {policy!r}")
 
         self.backbone = backbone
-        self.controller = Controller(units, recurrence, dropout, recurrent=self.num_glimpses > 1)
+        self.fusion = fusion
+        self.controller = controller(self.num_glimpses, units, recurrence, dropout, of_its_own=own_layers == "all")
         self.policy = policy if self.num_glimpses > 1 else None
         # Initial weights of the heads: Fast R-CNN (2015), section 2.3.
-        self.class_head = keras.layers.Dense(
-            self.num_classes + 1, name="class_head", kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01))
-        self.box_head = keras.layers.Dense(
-            4 * self.num_classes, name="box_head", kernel_initializer=keras.initializers.RandomNormal(0.0, 0.001))
+        own = [f"_{t}" for t in range(1, self.num_glimpses + 1)] if own_layers != "none" else [""]
+        self.class_heads = [keras.layers.Dense(self.num_classes + 1, name=f"class_head{stage}", kernel_initializer=(
+            keras.initializers.RandomNormal(0.0, 0.01))) for stage in own]
+        self.box_heads = [keras.layers.Dense(4 * self.num_classes, name=f"box_head{stage}", kernel_initializer=(
+            keras.initializers.RandomNormal(0.0, 0.001))) for stage in own]
 
     def build(self, images_shape):
         if not self.backbone.built:
@@ -99,56 +128,67 @@ class GlimpseDetector(keras.Model):
         cells = self.backbone.compute_output_shape((1, size, size, images_shape[-1]))[1]
         if cells != 4:
             raise GlimpseError(f"stride={self.stride}, but the backbone makes {cells} cells of {size} pixels")
-        for head in (self.class_head, self.box_head):
-            head.build((None, self.controller.fc7.units))
+        for head in (*self.class_heads, *self.box_heads):
+            if not head.built:
+                head.build((None, self.controller.units))
 
     def call(self, images, proposals, seed, explore=False, dropout=False, episodes=None, forced=None,
-             pathwise=False, sizes=None, feature_map=None):
+             pathwise=False, sizes=None, feature_map=None, objects=None):
         """Looks T times at each proposal.
 
         Args:
-          images: uint8 or float [B, H, W, channels], 0..255.
-          proposals: float32 [B, N, 4], xyxy in pixels of `images`.
-          seed: int32 [2]; every draw of this call follows from it.
-          explore: draw glimpses from the learned policy instead of taking its mean.
-          dropout: apply it.
-          episodes: int32 [M], which proposal (0..N-1) each episode looks at; None for one episode a proposal.
-            The first glimpse is the proposal for every episode, so it is pooled and encoded once a proposal.
-          forced: float32 [T-1, M, 4], deltas to look at whatever the policy says; NaN where it decides.
-          pathwise: let gradients reach the policy through the glimpses' boxes; not with the pooling "max".
-          sizes: int32 [B, 2], height and width of each image where it is padded to those of `images`.
-          feature_map: what `shared_map` gives of `images`, where it is known already.
+            images: uint8 or float [B, H, W, channels], 0..255.
+            proposals: float32 [B, N, 4], xyxy in pixels of `images`.
+            seed: int32 [2]; every draw of this call follows from it.
+            explore: draw glimpses from the learned policy instead of taking its mean.
+            dropout: apply it.
+            episodes: int32 [M], which proposal (0..N-1) each episode looks at; None for one episode a proposal. The
+                first glimpse is the proposal for every episode, so it is pooled and encoded once a proposal.
+            forced: float32 [T-1, M, 4], deltas to look at whatever the policy says; NaN where it decides.
+            pathwise: let gradients reach the policy through the glimpses' boxes; not with the pooling "max".
+            sizes: int32 [B, 2], height and width of each image where it is padded to those of `images`.
+            feature_map: what `shared_map` gives of `images`, where it is known already.
+            objects: float32 [B, G, 4], the true boxes, filled up with empty ones; the policy `oracle` alone sees them.
         Returns: a Rollout.
         """
         feature_map = self.shared_map(images) if feature_map is None else feature_map
+        limits = image_limits(images, sizes)
         drop_seed = tf.random.fold_in(seed, 0) if dropout else None
-        output, state = self.controller(self.read(feature_map, proposals, tf.zeros_like(proposals)), seed=drop_seed)
+        known = self.first_look(self.pooled_vectors(feature_map, proposals, tf.zeros_like(proposals)), proposals, drop_seed)
+        truth = None if objects is None else tf.reshape(nearest_objects(proposals, objects), [-1, 4])
         if episodes is not None:
             width = tf.shape(proposals)[1]
-            rows = (tf.range(tf.shape(proposals)[0])[:, None] * width + episodes[None, :])
-            output, *state = (tf.gather(part, tf.reshape(rows, [-1])) for part in (output, *state))
+            rows = tf.reshape(tf.range(tf.shape(proposals)[0])[:, None] * width + episodes[None, :], [-1])
+            known = tf.nest.map_structure(lambda part: tf.gather(part, rows), known)
+            truth = None if truth is None else tf.gather(truth, rows)
             proposals = tf.gather(proposals, episodes, axis=1)
 
-        glimpses, deltas, seen, fused = [proposals], [], [], [output]
+        history, deltas, policy_inputs = [known], [], []
         for step in range(self.num_glimpses - 1):
-            seen.append(output if self.policy_gradient == "controller" else tf.stop_gradient(output))
-            delta = self.policy(seen[-1], step=step, seed=tf.random.fold_in(seed, 2 * step + 1), explore=explore)
+            situation = self.situation(known, step, seed, truth)
+            policy_inputs.append(getattr(self.policy, "inputs", lambda situation: situation.hidden)(situation))
+            delta = self.policy(situation=situation, explore=explore)
             delta = tf.reshape(delta if pathwise else tf.stop_gradient(delta), tf.shape(proposals))
             if forced is not None:
                 delta = tf.where(tf.math.is_nan(forced[step]), delta, forced[step])
             deltas.append(delta)
-            glimpses.append(boxes.clip(boxes.decode(delta, proposals), *limits_of(images, sizes)))
+            glimpses = boxes.clip(boxes.decode(delta, proposals), *limits)
             drop_seed = tf.random.fold_in(seed, 2 * step + 2) if dropout else None
-            output, state = self.controller(self.read(feature_map, glimpses[-1], delta), state, drop_seed)
-            fused.append(FUSIONS[self.fusion](fused[-1], output, step + 2))
+            known = self.next_look(self.pooled_vectors(feature_map, glimpses, delta), glimpses, known, step + 1, drop_seed)
+            history.append(known)
 
-        def per_episode(steps, width):  # list of [B * M, width] or [B, M, width] -> [B, M, len, width]
-            shape = tf.concat([tf.shape(proposals)[:2], [len(steps), width]], axis=0)
-            return tf.reshape(tf.stack(steps, axis=-2), shape) if steps else tf.zeros(shape)
+        def by_image(steps, *shape):  # list of [B * M, ...] or [B, M, ...] -> [B, M, len, ...]
+            outer = [tf.shape(proposals)[0], tf.shape(proposals)[1], len(steps)]
+            if not steps:
+                return tf.zeros([*outer, *shape])
+            return tf.reshape(tf.stack([tf.reshape(each, [-1, *shape]) for each in steps], axis=1), [*outer, *shape])
 
-        units = self.controller.fc7.units
-        return Rollout(tf.stack(glimpses, axis=2), per_episode(deltas, 4), per_episode(seen, units),
-                       per_episode(fused, units))
+        fused, logits, box_deltas, references, probabilities = zip(*(each[3:] for each in history))
+        classes, inputs_width = self.num_classes, policy_inputs[0].shape[-1] if policy_inputs else self.controller.units
+        return Rollout(by_image([each.glimpses[:, -1] for each in history], 4), by_image(deltas, 4),
+                       by_image(policy_inputs, inputs_width), by_image(fused, self.controller.units),
+                       by_image(logits, classes + 1), by_image(box_deltas, classes, 4), by_image(references, 4),
+                       by_image(probabilities, classes + 1))
 
     def shared_map(self, images):
         """What all glimpses of an image are taken from, [B, H, W, C]: its feature map, or the image, with pooling "crop"."""
@@ -165,7 +205,7 @@ class GlimpseDetector(keras.Model):
         maps = self.backbone(tf.reshape(crops, [-1, height, width, feature_map.shape[-1]]))
         return tf.reshape(maps, tf.concat([tf.shape(glimpses)[:2], maps.shape[1:]], axis=0))
 
-    def read(self, feature_map, glimpses, deltas):
+    def pooled_vectors(self, feature_map, glimpses, deltas):
         """What the controller takes of glimpses and their deltas, both [B, M, 4]: vectors [B * M, I]."""
         pooled = self.pool(feature_map, glimpses)
         pooled = tf.reshape(pooled, [-1, self.pooled_size[0] * self.pooled_size[1] * pooled.shape[-1]])
@@ -173,43 +213,90 @@ class GlimpseDetector(keras.Model):
             pooled = tf.concat([pooled, tf.cast(tf.reshape(deltas, [-1, 4]), pooled.dtype)], axis=-1)
         return pooled
 
-    def heads(self, fused):
-        """fused [..., D] -> class logits float32 [..., K + 1] (0 is background), box deltas [..., K, 4] from the proposal."""
-        logits = tf.cast(self.class_head(fused), tf.float32)
-        deltas = tf.cast(self.box_head(fused), tf.float32)
+    def first_look(self, vectors, proposals, drop_seed=None):
+        """Known of M proposals, [..., 4], whose first glimpses are given as vectors [M, I]."""
+        proposals = tf.reshape(proposals, [-1, 4])
+        hidden, state = self.controller(vectors, step=0, seed=drop_seed)
+        return self._answered(proposals[:, None], hidden, state, hidden, 0)
+
+    def next_look(self, vectors, glimpses, known, step, drop_seed=None):
+        """Known after glimpse `step` (1 .. T-1) of the same proposals, its boxes [..., 4] and its vectors [M, I]."""
+        glimpses = tf.concat([known.glimpses, tf.reshape(glimpses, [-1, 1, 4])], axis=1)
+        hidden, state = self.controller(vectors, step=step, state=known.state, seed=drop_seed)
+        fused = self.fusion(known.fused, hidden, step + 1)
+        return self._answered(glimpses, hidden, state, fused, step, known.probabilities)
+
+    def _answered(self, glimpses, hidden, state, fused, step, before=None):
+        logits, box_deltas = self.heads(fused, step)
+        reference = glimpses[:, 0] if self.box_reference == "proposal" else glimpses[:, -1]
+        probabilities = tf.nn.softmax(logits)
+        if self.score == "mean" and before is not None:
+            probabilities = before + (probabilities - before) / (step + 1)
+        return Known(glimpses, hidden, state, fused, logits, box_deltas,
+                     boxes.at_least_a_pixel(tf.stop_gradient(reference)), probabilities)
+
+    def heads(self, fused, step=0):
+        """fused [..., D] after glimpse `step` -> class logits float32 [..., K + 1], box deltas [..., K, 4]."""
+        place = min(step, len(self.class_heads) - 1)
+        logits = tf.cast(self.class_heads[place](fused), tf.float32)
+        deltas = tf.cast(self.box_heads[place](fused), tf.float32)
         deltas = tf.reshape(deltas, tf.concat([tf.shape(deltas)[:-1], [self.num_classes, 4]], axis=0))
         return logits, deltas * self.box_scale
 
-    def answers(self, fused, proposals, images, sizes=None):
+    def situation(self, known, step, seed, objects=None):
+        """The Situation in which the policy places the glimpse after `step` further ones; objects [M, 4] as there."""
+        placed = boxes.decode(known.box_deltas, known.reference[:, None])
+        learned_from = (known.hidden, known.fused, known.probabilities, placed)
+        if self.policy_gradient == "head":
+            learned_from = tf.nest.map_structure(tf.stop_gradient, learned_from)
+        hidden, fused, probabilities, placed = learned_from
+        return Situation(step, hidden, fused, known.glimpses[:, 0], known.glimpses, probabilities, placed, objects,
+                         tf.random.fold_in(seed, 2 * step + 1))
+
+    def predictions(self, rollout, images, sizes=None, glimpse=-1):
         """What the heads say of every proposal: boxes [B, M, K, 4], cut to the image, and probabilities [B, M, K + 1].
 
-        Args: fused [B, M, D], after any glimpse; proposals [B, M, 4], xyxy; images, whose size counts, and sizes as in
-          `call`.
+        Args:
+            rollout: of `call`, or anything with its fields references, box_deltas and probabilities.
+            images: whose size counts; sizes: as in `call`.
+            glimpse: after which glimpse, 0 .. T-1; the last unless given.
         """
-        logits, deltas = self.heads(fused)
-        placed = boxes.decode(deltas, proposals[:, :, None])
-        return boxes.clip(placed, *(limit[..., None] for limit in limits_of(images, sizes))), tf.nn.softmax(logits)
+        placed = boxes.decode(rollout.box_deltas[:, :, glimpse], rollout.references[:, :, glimpse, None])
+        limits = (limit[..., None] for limit in image_limits(images, sizes))
+        return boxes.clip(placed, *limits), rollout.probabilities[:, :, glimpse]
 
-    def detect(self, images, proposals, seed, sizes=None, valid=None, **limits):
-        """Detections of a batch: the policy's mean, all heads at the last step, non-maximum suppression a class.
+    def detect(self, images, proposals, seed, sizes=None, is_proposal=None, objects=None, **thresholds):
+        """Detections of a batch: the policy's mean, the heads at the last step, non-maximum suppression a class.
 
-        Args: images, proposals, seed, sizes as in `call` (only the random policy draws here); valid and limits, those of
-          `suppress`.
+        Args:
+            images, proposals, seed, sizes, objects: as in `call` (only the random policy draws here).
+            is_proposal, thresholds: those of `suppress`.
         Returns: (Detections, Rollout).
         """
-        rollout = self(images, proposals, seed, sizes=sizes)
-        return suppress(*self.answers(rollout.fused[:, :, -1], proposals, images, sizes), valid, **limits), rollout
+        rollout = self(images, proposals, seed, sizes=sizes, objects=objects)
+        return suppress(*self.predictions(rollout, images, sizes), is_proposal, **thresholds), rollout
 
 
-def suppress(placed, probabilities, valid=None, score_threshold=0.01, nms_iou=0.3, most_detections=100):
-    """Non-maximum suppression, a class at a time, of what `GlimpseDetector.answers` gives: Detections.
+def nearest_objects(proposals, objects):
+    """The true box that each proposal overlaps most, by 0.5 or more, else the proposal: [B, N, 4], [B, G, 4] -> [B, N, 4]."""
+    objects = tf.concat([tf.zeros_like(objects[:, :1]), objects], axis=1)  # one at least, empty
+    overlaps = boxes.paired_iou(proposals[:, :, None], objects[:, None])
+    nearest = tf.gather(objects, tf.argmax(overlaps, axis=-1), batch_dims=1)
+    return tf.where((tf.reduce_max(overlaps, axis=-1) >= 0.5)[..., None], nearest, proposals)
 
-    valid: bool [B, N], False for proposals that only fill up the list of an image and are never detected. A box of a score
-    below `score_threshold` is dropped; `nms_iou` and 100 detections are those of Fast R-CNN.
+
+def suppress(placed, probabilities, is_proposal=None, score_threshold=0.01, nms_iou=0.3, most_detections=100):
+    """Non-maximum suppression, a class at a time, of what `GlimpseDetector.predictions` gives: Detections.
+
+    Args:
+        placed, probabilities: boxes [B, N, K, 4] and [B, N, K + 1].
+        is_proposal: bool [B, N], False for boxes that only fill up the list of an image and are never detected.
+        score_threshold: a box of a lower score is dropped.
+        nms_iou, most_detections: those of Fast R-CNN.
     """
     scores = probabilities[..., 1:]
-    if valid is not None:
-        scores = tf.where(valid[:, :, None], scores, -1.0)
+    if is_proposal is not None:
+        scores = tf.where(is_proposal[:, :, None], scores, -1.0)
     # The op asks for yxyx; overlaps, and so its answer, are the same with the axes exchanged.
     kept = tf.image.combined_non_max_suppression(
         placed, scores, most_detections, most_detections,
@@ -218,7 +305,7 @@ def suppress(placed, probabilities, valid=None, score_threshold=0.01, nms_iou=0.
                       kept.valid_detections)
 
 
-def limits_of(images, sizes):
+def image_limits(images, sizes):
     """Height and width that the boxes [B, M, 4] of images [B, H, W, C] are cut to, each [1] or [B, 1]; sizes as in `call`."""
     if sizes is None:
         return tf.shape(images)[1:2], tf.shape(images)[2:3]

@@ -5,55 +5,72 @@ glimpses of everything do. A proposal whose class is plain goes on: further glim
 read after every glimpse, though they learn from the last alone unless `Trainer.supervision` says "every".
 """
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from glimpse.geometry import boxes
-from glimpse.network.detector import FUSIONS, limits_of, suppress
+from glimpse.network.detector import image_limits, nearest_objects, suppress
 
 CHUNK = 16  # glimpses of one image that are pooled together
 
 
-def detect_unless_background(detector, images, proposals, seed, confidence, sizes=None, valid=None):
-    """GlimpseDetector.detect with early stopping: Detections, and looks as `look_unless_background` has them."""
-    fused, looks = look_unless_background(detector, images, proposals, seed, confidence, sizes)
-    return suppress(*detector.answers(fused, proposals, images, sizes), valid), looks
+class Answers(NamedTuple):
+    """What the heads said of each proposal where looking stopped: a Rollout of one glimpse, for `predictions`."""
+
+    box_deltas: tf.Tensor  # [B, N, 1, K, 4]
+    references: tf.Tensor  # [B, N, 1, 4]
+    probabilities: tf.Tensor  # [B, N, 1, K + 1]
 
 
-def look_unless_background(detector, images, proposals, seed, confidence, sizes=None):
+def detect_unless_background(detector, images, proposals, seed, confidence, sizes=None, is_proposal=None, objects=None):
+    """GlimpseDetector.detect with early stopping: Detections, and counts as `look_unless_background` has them."""
+    answers, counts = look_unless_background(detector, images, proposals, seed, confidence, sizes, objects)
+    return suppress(*detector.predictions(answers, images, sizes), is_proposal), counts
+
+
+def look_unless_background(detector, images, proposals, seed, confidence, sizes=None, objects=None):
     """Looks at each proposal T times, or until background has the probability `confidence`.
 
-    Args: a GlimpseDetector; images, proposals, seed and sizes as in its `call`; confidence: above 1, every proposal gets all T
-      glimpses, at 0 one.
-    Returns: fused float32 [B, N, D], what `detector.answers` takes; looks int32 [B, N], 1 .. T.
+    Args:
+        detector: a GlimpseDetector.
+        images, proposals, seed, sizes, objects: as in its `call`.
+        confidence: above 1, every proposal gets all T glimpses, at 0 one.
+    Returns: Answers; the number of glimpses of each proposal, int32 [B, N], 1 .. T.
     """
     batch, width = tf.shape(proposals)[0], tf.shape(proposals)[1]
-    limits = [tf.broadcast_to(tf.reshape(limit, [-1]), [batch]) for limit in limits_of(images, sizes)]
-    feature_map, flat_proposals = detector.shared_map(images), tf.reshape(proposals, [-1, 4])
+    limits = [tf.broadcast_to(tf.reshape(limit, [-1]), [batch]) for limit in image_limits(images, sizes)]
+    feature_map = detector.shared_map(images)
+    truth = None if objects is None else tf.reshape(nearest_objects(proposals, objects), [-1, 4])
 
-    def look_on(step, rows, fused, output, state):
-        """What is known of some proposals, `rows` of all, once those of them that may show an object were looked at further."""
-        looks = tf.ones_like(rows)
+    def answered(known):
+        return known.box_deltas, known.reference, known.probabilities
+
+    def look_on(step, rows, known):
+        """The answers to some proposals, `rows` of all, once those of them that may show an object were looked at further."""
+        answers, counts = answered(known), tf.ones_like(rows)
         if step == detector.num_glimpses - 1:
-            return fused, looks
-        logits, _ = detector.heads(fused)
-        promising = tf.where(tf.nn.softmax(logits)[:, 0] < confidence)
-        rows, known, output, *state = (tf.gather(part, promising[:, 0]) for part in (rows, fused, output, *state))
+            return answers, counts
+        promising = tf.where(known.probabilities[:, 0] < confidence)
+        rows, known = tf.nest.map_structure(lambda part: tf.gather(part, promising[:, 0]), (rows, known))
         image = rows // width
-        deltas = detector.policy(output, step=step, seed=tf.random.fold_in(seed, 2 * step + 1), explore=False)
-        glimpses = boxes.decode(deltas, tf.gather(flat_proposals, rows))
+        situation = detector.situation(known, step, seed, None if truth is None else tf.gather(truth, rows))
+        deltas = detector.policy(situation=situation, explore=False)
+        glimpses = boxes.decode(deltas, known.glimpses[:, 0])
         glimpses = boxes.clip(glimpses, *(tf.gather(limit, image) for limit in limits))
-        output, state = detector.controller(_read_listed(detector, feature_map, glimpses, deltas, image), state)
-        known = FUSIONS[detector.fusion](known, output, step + 2)
-        known, further = look_on(step + 1, rows, known, output, state)
-        return tf.tensor_scatter_nd_update(fused, promising, known), tf.tensor_scatter_nd_add(looks, promising, further)
+        known = detector.next_look(_pooled_list(detector, feature_map, glimpses, deltas, image), glimpses, known, step + 1)
+        further_answers, further_counts = look_on(step + 1, rows, known)
+        answers = [tf.tensor_scatter_nd_update(part, promising, further) for part, further in zip(answers, further_answers)]
+        return answers, tf.tensor_scatter_nd_add(counts, promising, further_counts)
 
-    output, state = detector.controller(detector.read(feature_map, proposals, tf.zeros_like(proposals)))
-    fused, looks = look_on(0, tf.range(batch * width), output, output, state)
-    return tf.reshape(fused, [batch, width, fused.shape[-1]]), tf.reshape(looks, [batch, width])
+    known = detector.first_look(detector.pooled_vectors(feature_map, proposals, tf.zeros_like(proposals)), proposals)
+    answers, counts = look_on(0, tf.range(batch * width), known)
+    by_image = (tf.reshape(part, [batch, width, 1, *part.shape[1:]]) for part in answers)
+    return Answers(*by_image), tf.reshape(counts, [batch, width])
 
 
-def _read_listed(detector, feature_map, glimpses, deltas, image):
-    """detector.read of glimpses and deltas [M, 4] in a list; image int32 [M], in order, says whose each is: [M, I].
+def _pooled_list(detector, feature_map, glimpses, deltas, image):
+    """detector.pooled_vectors of glimpses and deltas [M, 4] in a list; image int32 [M], in order, says whose each is: [M, I].
 
     Pooling takes equally many glimpses of each map. Lists filled up to the longest would be half filling, since scenes differ;
     so each is cut into chunks, the last partly filling, and every chunk takes a copy of its map.
@@ -66,5 +83,6 @@ def _read_listed(detector, feature_map, glimpses, deltas, image):
     chunk = tf.gather(tf.cumsum(chunks, exclusive=True), image) + position // CHUNK
     place = tf.stack([chunk, position % CHUNK], axis=-1)
     maps = tf.gather(feature_map, tf.repeat(tf.range(batch), chunks))
-    read = detector.read(maps, *(tf.scatter_nd(place, part, [tf.shape(maps)[0], CHUNK, 4]) for part in (glimpses, deltas)))
-    return tf.gather_nd(tf.reshape(read, [-1, CHUNK, read.shape[-1]]), place)
+    listed = (tf.scatter_nd(place, part, [tf.shape(maps)[0], CHUNK, 4]) for part in (glimpses, deltas))
+    vectors = detector.pooled_vectors(maps, *listed)
+    return tf.gather_nd(tf.reshape(vectors, [-1, CHUNK, vectors.shape[-1]]), place)

@@ -21,7 +21,7 @@ class ExportedDetector(tf.Module):
         height, width = shape[:2] if framing is None else (None, None)
 
         def detect(images, proposals):
-            """Detections of a batch: boxes [B, 100, 4], scores [B, 100], labels int32 [B, 100], valid int32 [B], in a dict.
+            """Detections of a batch: boxes [B, 100, 4], scores [B, 100], labels int32 [B, 100], counts int32 [B], in a dict.
 
             Args: images uint8 [B, H, W, channels], all of one size, scaled as the Framing scales, without padding;
               proposals float32 [B, N, 4], xyxy in their pixels. An image with fewer than others may repeat one of its own:

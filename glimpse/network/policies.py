@@ -1,13 +1,22 @@
-"""Policies: where the next glimpse goes. One call, (hidden state, step, seed, explore) -> deltas.
+"""Policies: where the next glimpse goes. One call, (situation=Situation, explore=bool) -> deltas [M, 4].
 
-A delta leads from the **proposal**, never from the last glimpse, to the next glimpse (see `glimpse.geometry.boxes.decode`).
-`learned` is the paper's policy and `candidates` one of ours; `fixed`, `random` and `repeat` are the controls that they
-have to beat. A policy that learns also tells `log_probability(hidden, deltas)`, the logarithm of the probability
-(density) of deltas that it drew; they count as constants in it, for with a gradient through its own sample a Gaussian's
-log-probability would not depend on the mean at all.
+A delta leads from the **proposal**, never from the last glimpse, to the next glimpse (see `glimpse.geometry.boxes`).
+A policy says by `role` what it is in a study:
+
+    "learns"   it has weights of its own that an estimator trains: `learned`, `candidates`, `learned_constant`, `offset`
+    "control"  it looks as often without knowing where: `fixed`, `random`, `repeat`
+    "rival"    it looks where the heads answer, without weights of its own: `refine`
+    "ceiling"  it is told the truth, and so is no result: `oracle`
+
+A policy of one's own is a callable of this kind, registered with `@gin.register`; docs/your_policy.md builds one. What a
+policy that learns offers beyond the call says which estimators can train it: `smooth = True` for `pathwise`, where its
+deltas are differentiable in its weights; `log_probability(inputs, deltas)` for `reinforce` and `ppo`, the logarithm of the
+probability (density) of deltas that it drew; `candidates` for `expectation`. The deltas count as constants in
+`log_probability`: with a gradient through its own sample, a Gaussian's log-probability would not depend on the mean.
 """
 
 import math
+from dataclasses import dataclass
 
 import gin
 import keras
@@ -15,6 +24,30 @@ import numpy as np
 import tensorflow as tf
 
 from glimpse.errors import GlimpseError, one_of, real_number
+from glimpse.geometry import boxes
+
+ROLES = ("learns", "control", "rival", "ceiling")
+
+
+@dataclass(frozen=True)  # not a tuple: Keras would take it for a nest of tensors
+class Situation:
+    """What is known of M proposals when their next glimpse is to be placed. Boxes are xyxy in pixels of the image."""
+
+    step: int  # how many further glimpses there were: 0 before the second glimpse, T - 2 before the last
+    hidden: tf.Tensor  # [M, D], fc7 after the last glimpse
+    fused: tf.Tensor  # [M, D], the fused vector after it
+    proposals: tf.Tensor  # [M, 4]
+    glimpses: tf.Tensor  # [M, step + 1, 4], so far; the first is the proposal
+    probabilities: tf.Tensor  # [M, K + 1], what the heads answer now; 0 is background
+    boxes: tf.Tensor  # [M, K, 4], likewise, not cut to the image
+    objects: tf.Tensor | None  # [M, 4], the true box that the proposal overlaps most by 0.5 or more, else the proposal
+    seed: tf.Tensor  # int32 [2], of this step
+
+
+def role_of(policy):
+    """The role of a policy; one that does not say learns where it is a Keras layer, and is a control elsewhere."""
+    return one_of(f"the role of {policy!r}", getattr(
+        policy, "role", "learns" if isinstance(policy, keras.layers.Layer) else "control"), ROLES)
 
 
 @gin.register("learned")
@@ -22,15 +55,18 @@ class LearnedPolicy(keras.layers.Layer):
     """A Gaussian around a mean that is linear in fc7 (Hara et al. 2017, section 3).
 
     Args:
-      deviation: standard deviation of each of the four deltas while the network explores [value ours]: a number, or a
-        schedule of `keras.optimizers.schedules` over the training steps.
-      learnable_deviation: learn the logarithm of the deviation, one for each delta, from `deviation` on [ours].
-      initial_delta: where the mean starts, (dx, dy, log width ratio, log height ratio) [ours; the proposal itself is
-        (0, 0, 0, 0)].
-      bound: the mean is bound * tanh(linear / bound), so that none of its four numbers leaves (-bound, bound); None for
-        the linear mean of the paper.
-      kernel_deviation: standard deviation of the initial weights.
+        deviation: standard deviation of each of the four deltas while the network explores [value ours]: a number, or a
+            schedule of `keras.optimizers.schedules` over the training steps.
+        learnable_deviation: learn the logarithm of the deviation, one for each delta, from `deviation` on [ours].
+        initial_delta: where the mean starts, (dx, dy, log width ratio, log height ratio) [ours; the proposal itself is
+            (0, 0, 0, 0)].
+        bound: the mean is bound * tanh(linear / bound), so that none of its four numbers leaves (-bound, bound); None
+            for the linear mean of the paper.
+        kernel_deviation: standard deviation of the initial weights.
     """
+
+    role = "learns"
+    smooth = True
 
     def __init__(self, deviation=0.05, learnable_deviation=False, initial_delta=(0.0, 0.0, 0.0, 0.0), bound=None,
                  kernel_deviation=0.001, **kwargs):
@@ -59,22 +95,67 @@ class LearnedPolicy(keras.layers.Layer):
         if self.schedule is not None:
             self.log_deviation.assign(tf.fill([4], tf.math.log(tf.cast(self.schedule(training_step), tf.float32))))
 
-    def mean(self, hidden):
-        """hidden [..., D] -> [..., 4]."""
-        mean = tf.cast(self.linear(hidden), tf.float32)
+    def inputs(self, situation):
+        """What the mean depends on, [M, I]: fc7."""
+        return situation.hidden
+
+    def mean(self, inputs):
+        """inputs [..., I] -> deltas [..., 4]."""
+        mean = tf.cast(self.linear(inputs), tf.float32)
         return mean if self.bound is None else self.bound * tf.tanh(mean / self.bound)
 
-    def call(self, hidden, step, seed, explore):
-        """hidden [M, D]; step 0 .. T-2; seed int32 [2]; explore: sample, else take the mean. Returns [M, 4]."""
-        mean = self.mean(hidden)
+    def call(self, situation, explore):
+        """The deltas of a Situation, [M, 4]: draws if told to explore, else the mean."""
+        mean = self.mean(self.inputs(situation))
         if not explore:
             return mean
-        return mean + tf.exp(self.log_deviation) * tf.random.stateless_normal(tf.shape(mean), seed)
+        return mean + tf.exp(self.log_deviation) * tf.random.stateless_normal(tf.shape(mean), situation.seed)
 
-    def log_probability(self, hidden, deltas):
-        """log N(deltas; mean, deviation^2 I) without the constant: [..., D], [..., 4] -> [...]."""
-        score = (tf.stop_gradient(deltas) - self.mean(hidden)) / tf.exp(self.log_deviation)
+    def log_probability(self, inputs, deltas):
+        """log N(deltas; mean, deviation^2 I) without the constant: [..., I], [..., 4] -> [...]."""
+        score = (tf.stop_gradient(deltas) - self.mean(inputs)) / tf.exp(self.log_deviation)
         return -tf.reduce_sum(0.5 * tf.square(score) + self.log_deviation, axis=-1)
+
+
+@gin.register("offset")
+class OffsetPolicy(LearnedPolicy):
+    """`learned`, counted from the box that the heads answer now in place of the proposal [ours].
+
+    With its head at rest this is `refine`: what it learns is where else than at the box just found to look. Arguments as
+    `LearnedPolicy`; an `initial_delta` of zeros starts at the refined box.
+    """
+
+    def inputs(self, situation):
+        """fc7, and the delta of the refined box, [M, D + 4]."""
+        return tf.concat([situation.hidden, tf.stop_gradient(refined_deltas(situation))], axis=-1)
+
+    def mean(self, inputs):
+        return super().mean(inputs[..., :-4]) + inputs[..., -4:]
+
+
+@gin.register("learned_constant")
+class ConstantPolicy(keras.layers.Layer):
+    """A delta for each further glimpse, learned, and the same for all proposals: the glimpse head's bias alone.
+
+    What `learned` gains over it is gained by looking at each proposal differently, not by a better place for all.
+
+    Args:
+        num_glimpses: T.
+        initial_delta: where all of them start.
+    """
+
+    role = "learns"
+    smooth = True
+
+    def __init__(self, num_glimpses=gin.REQUIRED, initial_delta=(0.0, 0.0, 0.0, 0.0), **kwargs):
+        super().__init__(name="policy", **kwargs)
+        self.deltas = self.add_weight(
+            name="deltas", shape=(max(num_glimpses - 1, 1), 4),
+            initializer=_constant([_delta("learned_constant.initial_delta", initial_delta)] * max(num_glimpses - 1, 1)))
+
+    def call(self, situation, explore):
+        delta = tf.convert_to_tensor(self.deltas)[situation.step]
+        return tf.tile(delta[None], [tf.shape(situation.proposals)[0], 1])
 
 
 @gin.register("candidates")
@@ -82,64 +163,115 @@ class CandidatePolicy(keras.layers.Layer):
     """Chooses one of a hand-made list of deltas by a softmax over scores that are linear in fc7 [ours].
 
     Looks at test time at the candidate of the highest score. Since the list is finite, the gradient of the expected
-    reward can be had without sampling: see `glimpse.training.trainer`, estimator "expectation".
+    reward can be had without sampling: see `glimpse.training.estimators`, "expectation".
 
-    Args: candidates: list of K deltas (dx, dy, log width ratio, log height ratio), the same at every step.
+    Args:
+        candidates: list of deltas (dx, dy, log width ratio, log height ratio), the same at every step.
     """
+
+    role = "learns"
 
     def __init__(self, candidates=gin.REQUIRED, **kwargs):
         super().__init__(name="policy", **kwargs)
         self.candidates = np.array(_deltas("candidates.candidates", candidates), np.float32)
         self.scores = keras.layers.Dense(len(candidates), name="glimpse_head", kernel_initializer="zeros")
 
-    def begin(self, training_step):
-        """Nothing here depends on the training step."""
-
-    def call(self, hidden, step, seed, explore):
+    def call(self, situation, explore):
         """As `LearnedPolicy.call`."""
-        scores = tf.cast(self.scores(hidden), tf.float32)
+        scores = tf.cast(self.scores(situation.hidden), tf.float32)
         if explore:  # the maximum after Gumbel noise is a draw from the softmax
-            uniform = tf.random.stateless_uniform(tf.shape(scores), seed, minval=1e-7)
+            uniform = tf.random.stateless_uniform(tf.shape(scores), situation.seed, minval=1e-7)
             scores -= tf.math.log(-tf.math.log(uniform))
         return tf.gather(self.candidates, tf.argmax(scores, axis=-1))
 
-    def log_probability(self, hidden, deltas):
+    def log_probability(self, inputs, deltas):
         """[..., D], [..., 4] of the list -> [...]."""
         distances = tf.reduce_sum(tf.abs(deltas[..., None, :] - self.candidates), axis=-1)
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(
-            tf.argmin(distances, axis=-1), tf.cast(self.scores(hidden), tf.float32))
+            tf.argmin(distances, axis=-1), tf.cast(self.scores(inputs), tf.float32))
+
+
+@gin.register("refine")
+class RefinePolicy:
+    """The box just found: the next glimpse is the box that the heads answer now, for their most probable object class.
+
+    No gradient flows through it. Sources: iterative localisation (Gidaris and Komodakis 2015); Cascade R-CNN (Cai and
+    Vasconcelos 2018).
+
+    Args:
+        window: sides of the glimpse over those of the box.
+    """
+
+    role = "rival"
+
+    def __init__(self, window=1.0):
+        self.window = real_number("refine.window", window, minimum=0.1, maximum=10)
+
+    def __call__(self, situation, explore):
+        larger = math.log(self.window)
+        return tf.stop_gradient(refined_deltas(situation)) + tf.constant([0, 0, larger, larger], tf.float32)
+
+
+def refined_deltas(situation):
+    """Deltas [M, 4] from the proposals to the boxes that the heads answer now for their most probable object class."""
+    label = tf.argmax(situation.probabilities[:, 1:], axis=-1)
+    refined = tf.gather(situation.boxes, label, batch_dims=1)
+    return boxes.encode(boxes.at_least_a_pixel(refined), boxes.at_least_a_pixel(situation.proposals))
+
+
+@gin.register("oracle")
+class OraclePolicy:
+    """The true box of the object that the proposal overlaps most: a ceiling for placing glimpses, and never a result.
+
+    The proposal itself where no object overlaps it by half.
+    """
+
+    role = "ceiling"
+
+    def __call__(self, situation, explore):
+        if situation.objects is None:
+            raise GlimpseError("the policy 'oracle' looks at the true boxes and works on annotated images alone: "
+                               "evaluate it on a split of its data set")
+        return boxes.encode(situation.objects, boxes.at_least_a_pixel(situation.proposals))
 
 
 @gin.register("random")
 class RandomPolicy:
     """Gaussian deltas around the proposal, at test time too; nothing is learned."""
 
+    role = "control"
+
     def __init__(self, deviation=0.3):
         self.deviation = real_number("random.deviation", deviation, minimum=0)
 
-    def __call__(self, hidden, step, seed, explore):
-        return self.deviation * tf.random.stateless_normal([tf.shape(hidden)[0], 4], seed)
+    def __call__(self, situation, explore):
+        return self.deviation * tf.random.stateless_normal([tf.shape(situation.hidden)[0], 4], situation.seed)
 
 
 @gin.register("fixed")
 class FixedPolicy:
     """A hand-made list of deltas, one for each glimpse after the first; a longer list than T - 1 is cut."""
 
+    role = "control"
+
     def __init__(self, deltas=gin.REQUIRED):
         self.deltas = _deltas("fixed.deltas", deltas)
 
-    def __call__(self, hidden, step, seed, explore):
+    def __call__(self, situation, explore):
+        step = situation.step
         if step >= len(self.deltas):
             raise GlimpseError(f"fixed.deltas lists {len(self.deltas)} deltas, too few for glimpse {step + 2}: add one")
-        return tf.tile(tf.constant(self.deltas[step], shape=[1, 4]), [tf.shape(hidden)[0], 1])
+        return tf.tile(tf.constant(self.deltas[step], shape=[1, 4]), [tf.shape(situation.hidden)[0], 1])
 
 
 @gin.register("repeat")
 class RepeatPolicy:
     """The proposal again: the depth and the parameters of T glimpses without anything new to see."""
 
-    def __call__(self, hidden, step, seed, explore):
-        return tf.zeros([tf.shape(hidden)[0], 4])
+    role = "control"
+
+    def __call__(self, situation, explore):
+        return tf.zeros([tf.shape(situation.hidden)[0], 4])
 
 
 def _deltas(name, values):

@@ -7,13 +7,13 @@ from glimpse.geometry.boxes import DELTAS
 
 
 def statistic_names(num_glimpses):
-    """The keys of `look_statistics`."""
+    """The keys of `episode_statistics`."""
     each = [f"{what}_{delta}" for what in ("mean", "spread") for delta in DELTAS] + ["moved", "cut", "gain"]
     return [f"glimpse_{glimpse}/{what}" for glimpse in range(2, num_glimpses + 1) for what in each] + [
         "return_variance/within", "return_variance/between"]
 
 
-def look_statistics(episodes, glimpses, sizes):
+def episode_statistics(episodes, glimpses, sizes):
     """How foreground RoIs are looked at in a batch, and what it gives.
 
     Args:
@@ -31,12 +31,12 @@ def look_statistics(episodes, glimpses, sizes):
     """
     foreground = tf.cast(episodes.foreground, tf.float32)
     count = tf.reduce_sum(foreground)
-    ways = tf.cast(tf.shape(episodes.quality)[1], tf.float32)
+    episode_count = tf.cast(tf.shape(episodes.quality)[1], tf.float32)
 
     def mean(values):  # [B, E, F, ...] -> [...]
         mask = tf.reshape(foreground, tf.concat([[tf.shape(foreground)[0], 1, tf.shape(foreground)[1]],
                                                  tf.ones([tf.rank(values) - 3], tf.int32)], 0))
-        return tf.math.divide_no_nan(tf.reduce_sum(values * mask, axis=[0, 1, 2]), count * ways)
+        return tf.math.divide_no_nan(tf.reduce_sum(values * mask, axis=[0, 1, 2]), count * episode_count)
 
     centres = (glimpses[..., :2] + glimpses[..., 2:]) / 2
     moved = mean(tf.norm(centres[..., 1:, :] - centres[..., :-1, :], axis=-1))

@@ -123,17 +123,18 @@ class Experiment:
                 raise recorder.stop("a glimpse's box", "not finite") from error  # before any loss could be computed
         return time.perf_counter() - start
 
-    def evaluate(self, split, confidence=None):
+    def evaluate(self, split, confidence=None, iterations=0):
         """Detects on every image of a split; returns what `evaluate_detector` does, and "proposal_recall" beside it.
 
-        confidence: that a proposal shows background, at which it gets no further glimpse; None for all T.
+        confidence: that a proposal shows background, at which it gets no further glimpse; None for all T. iterations: how
+        often the network starts again from the boxes just found.
         """
         examples = self.data(split=split)
         if tuple(examples.class_names) != self.trained_on.class_names:
             raise GlimpseError(f"the classes of split {split!r} are not those of 'train': {examples.class_names} "
                                f"and {self.trained_on.class_names}")
         result = evaluate_detector(self.detector, examples, self.proposals, self.seed, self.evaluation_batch_size,
-                                   self.framing, confidence)
+                                   self.framing, confidence, iterations)
         if self.coco_ap:
             result["metrics"] |= evaluate_coco(result["detections"], result["ground_truth"], examples.class_names)
         # What the proposals themselves can reach, before any is moved: it bounds what the network can find.

@@ -4,59 +4,90 @@ B images, M episodes of an image, T glimpses of an episode. For the policy, epis
 at each of F foreground RoIs.
 """
 
+import gin
 import tensorflow as tf
 
 from glimpse.geometry import boxes
 
 BASELINES = ("none", "batch", "group", "learned")
-REWARDS = ("terminal", "discrete", "gain")
 
 
-def detection_loss(logits, deltas, proposals, classes, targets, weights, box_scale):
+def detection_loss(logits, deltas, references, classes, targets, weights, box_scale):
     """Cross-entropy over all RoIs plus smooth L1 over the foreground (Girshick 2015, section 2.3).
 
     Args:
-      logits: [B, M, K + 1]; deltas: [B, M, K, 4] from the heads; proposals: [B, M, 4], xyxy.
-      classes: int32 [B, M], 0 for background; targets: [B, M, 4], boxes of the objects, xyxy.
-      weights: [B, M], the share of each episode in its image's loss; they sum to 1 for an image.
-      box_scale: [4]; differences of deltas are divided by it before smooth L1.
+        logits: [B, M, K + 1] and deltas: [B, M, K, 4], of the heads.
+        references: [B, M, 4], xyxy, the boxes that the deltas lead from: the proposals, or the last glimpses.
+        classes: int32 [B, M], 0 for background.
+        targets: [B, M, 4], boxes of the objects, xyxy.
+        weights: [B, M], the weight of each episode in its image's loss; they sum to 1 for an image.
+        box_scale: [4]; differences of deltas are divided by it before smooth L1.
     Returns: (classification loss, box loss), scalars, means over the images.
     """
     classification = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
     foreground = tf.cast(classes > 0, tf.float32)
-    difference = (_of_true_class(deltas, classes) - boxes.encode(targets, proposals)) / box_scale
+    difference = (_of_true_class(deltas, classes) - boxes.encode(targets, references)) / box_scale
     size = tf.abs(difference)
     smooth_l1 = tf.reduce_sum(tf.where(size < 1, 0.5 * size**2, size - 0.5), axis=-1)
     per_image = [tf.reduce_sum(weights * loss, axis=1) for loss in (classification, foreground * smooth_l1)]
     return tuple(tf.reduce_mean(loss) for loss in per_image)
 
 
-def answer_quality(logits, deltas, proposals, classes, targets):
+def answer_quality(logits, deltas, references, classes, targets):
     """How good an answer is, in the two senses that a reward may take.
 
-    Arguments as in `detection_loss`. Returns: two [B, M], 0 for background, without a gradient: P(c*) * IoU(B_c*, B*), the
-    probability of the true class times the overlap of its box (Hara et al. 2017, section 3); and 1 where the most
-    probable class is the true one and that overlap is at least 0.5, else 0 [ours].
+    Arguments as in `detection_loss`.
+    Returns: quality and correct, two [B, M], 0 for background, without a gradient. The first is P(c*) * IoU(B_c*, B*), the
+        probability of the true class times the overlap of its box (Hara et al. 2017, section 3); the second is 1 where
+        the most probable class is the true one and that overlap is at least 0.5, else 0 [ours].
     """
     probability = tf.gather(tf.nn.softmax(logits), classes, batch_dims=2)
-    overlap = boxes.paired_iou(boxes.decode(_of_true_class(deltas, classes), proposals), targets)
-    right = (tf.argmax(logits, axis=-1, output_type=classes.dtype) == classes) & (overlap >= 0.5)
+    overlap = boxes.paired_iou(boxes.decode(_of_true_class(deltas, classes), references), targets)
+    correct = (tf.argmax(logits, axis=-1, output_type=classes.dtype) == classes) & (overlap >= 0.5)
     foreground = tf.cast(classes > 0, tf.float32)
-    return tf.stop_gradient(foreground * probability * overlap), foreground * tf.cast(right, tf.float32)
+    return tf.stop_gradient(foreground * probability * overlap), foreground * tf.cast(correct, tf.float32)
 
 
-def returns_to_go(quality, right, reward):
-    """What each action led to: the rewards from its glimpse to the last one, added up.
+def relabelled(rois, objects, object_classes, least_iou):
+    """What RoIs show, labelled anew once they were moved, as Cascade R-CNN does at each stage.
 
     Args:
-      quality, right: [..., T], of `answer_quality` when the heads are read after each glimpse.
-      reward: "terminal": the quality of the last answer (the paper); "discrete": whether the last answer is right [ours];
-        "gain": what each glimpse adds to the quality [ours], so that the return of action t is the last quality less
-        that before the action.
-    Returns: [..., T-1].
+        rois: float32 [B, M, 4], xyxy.
+        objects: [B, G, 4], the true boxes of an image; object_classes: int32 [B, G], 1 .. K, or 0 where the list is
+            merely filled up.
+        least_iou: a RoI shows the object that it overlaps most, if by this much.
+    Returns: classes int32 [B, M], 0 for background; targets [B, M, 4], the box of the object, or the RoI itself.
+    Source: Cai and Vasconcelos, "Cascade R-CNN", 2018, section 4.
     """
-    final, before = (right if reward == "discrete" else quality)[..., -1:], quality[..., :-1]
-    return final - before if reward == "gain" else final * tf.ones_like(before)
+    nothing = tf.zeros_like(objects[:, :1]), tf.zeros_like(object_classes[:, :1])
+    objects, object_classes = (tf.concat(parts, axis=1) for parts in zip(nothing, (objects, object_classes)))
+    overlaps = boxes.paired_iou(rois[:, :, None], objects[:, None])
+    overlaps = tf.where(object_classes[:, None] > 0, overlaps, 0.0)
+    nearest, foreground = tf.argmax(overlaps, axis=-1), tf.reduce_max(overlaps, axis=-1) >= least_iou
+    classes = tf.where(foreground, tf.gather(object_classes, nearest, batch_dims=1), 0)
+    return classes, tf.where(foreground[..., None], tf.gather(objects, nearest, batch_dims=1), rois)
+
+
+# Rewards: (quality, correct), each [..., T], of `answer_quality` when the heads are read after each glimpse -> [..., T-1],
+# what each action led to, the rewards from its glimpse to the last one added up. One of one's own is registered likewise.
+
+
+@gin.register("terminal", module="reward")
+def terminal(quality, correct):
+    """The quality of the last answer (Hara et al. 2017)."""
+    return quality[..., -1:] * tf.ones_like(quality[..., :-1])
+
+
+@gin.register("discrete", module="reward")
+def discrete(quality, correct):
+    """Whether the last answer is correct [ours]."""
+    return correct[..., -1:] * tf.ones_like(quality[..., :-1])
+
+
+@gin.register("gain", module="reward")
+def gain(quality, correct):
+    """What each glimpse adds to the quality [ours], so that an action's return is the last quality less that before it."""
+    return quality[..., -1:] - quality[..., :-1]
 
 
 def _of_true_class(deltas, classes):
@@ -68,11 +99,11 @@ def advantages(returns, mask, baseline, values=None):
     """Returns freed of what no glimpse decided, so that the policy gradient is less noisy [ours].
 
     Args:
-      returns: [B, E, F, T-1]; mask: bool [B, F], which RoIs are foreground.
-      baseline: "none"; "batch": zero mean and unit variance over all actions of the batch; "group": less the mean
-        of the other episodes of the same RoI (leave-one-out; Kool, van Hoof and Welling 2019), which needs E >= 2;
-        "learned": less `values`, a prediction of the returns (Williams 1992; Sutton and Barto 2018, section 13.4).
-      values: [B, E, F, T-1], for "learned".
+        returns: [B, E, F, T-1]; mask: bool [B, F], which RoIs are foreground.
+        baseline: "none"; "batch": zero mean and unit variance over all actions of the batch; "group": less the mean
+            of the other episodes of the same RoI (leave-one-out; Kool, van Hoof and Welling 2019), which needs E >= 2;
+            "learned": less `values`, a prediction of the returns (Williams 1992; Sutton and Barto 2018, section 13.4).
+        values: [B, E, F, T-1], for "learned".
     Returns: [B, E, F, T-1], 0 where the mask is False.
     """
     inside = tf.cast(mask, returns.dtype)[:, None, :, None] * tf.ones_like(returns)

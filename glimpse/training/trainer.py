@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from glimpse.errors import GlimpseError, one_of, real_number, whole_number
-from glimpse.training.objectives import answer_quality, detection_loss
-from glimpse.network.policies import CandidatePolicy, LearnedPolicy
+from glimpse.network.policies import role_of
 from glimpse.randomness import stateless_seed
-from glimpse.training.diagnostics import Agreement, look_statistics, statistic_names
+from glimpse.training.diagnostics import Agreement, episode_statistics, statistic_names
 from glimpse.training.estimators import Episodes
+from glimpse.training.objectives import answer_quality, detection_loss, relabelled
 
 for _optimizer in (keras.optimizers.Adam, keras.optimizers.SGD):
     gin.external_configurable(_optimizer, module="keras.optimizers")
@@ -23,38 +23,46 @@ for _schedule in (keras.optimizers.schedules.CosineDecay, keras.optimizers.sched
 class Trainer(keras.Model):
     """Trains a GlimpseDetector under Keras's own `fit`, on batches of `glimpse.data.batches.training_batches`.
 
-    Foreground RoIs are looked at in E ways, background RoIs in one; each RoI weighs the same in the loss.
+    Foreground RoIs have E episodes, background RoIs one; each RoI weighs the same in the loss.
 
     Args:
-      detector: GlimpseDetector.
-      foreground_slots: F, how many RoIs at the head of each image's list may be foreground.
-      seed: of the run.
-      optimizer: of everything, or of all but the policy where that has its own.
-      policy_optimizer: of the learned policy's weights, if not the same; a slow one lets the network learn to use glimpses
-        before they move, and suits a gradient that is mostly noise.
-      estimator: how the policy learns, one of `glimpse.training.estimators`; used where it does learn.
-      episodes: E, ways of looking at a foreground RoI for an estimator that draws them; the controls look in one way.
-      supervision: the detection loss is that of the answer after the "last" glimpse (the paper), or the mean of those
-        after "every" one [ours].
-      policy_weight: factor of the policy's loss.
-      weight_decay: factor of half the squared weights (not biases), Fast R-CNN's 0.0005 or none.
+        detector: GlimpseDetector.
+        foreground_slots: F, how many RoIs at the head of each image's list may be foreground.
+        seed: of the run.
+        optimizer: of everything, or of all but the policy where that has its own.
+        policy_optimizer: of the policy's weights, if not the same; a slow one lets the network learn to use glimpses before
+            they move, and suits a gradient that is mostly noise.
+        estimator: how the policy learns, one of `glimpse.training.estimators`; used where it does learn.
+        episodes: E, how many of each foreground RoI for an estimator that draws them; where nothing is drawn there is one.
+        supervision: the detection loss is that of the answer after the "last" glimpse (the paper), or the mean of those
+            after "every" one [ours].
+        relabel_ious: label the RoIs anew at each glimpse by where it lies: a list of T overlaps with an object at which it
+            is foreground, such as Cascade R-CNN's (0.5, 0.6, 0.7); None for the labels of the proposals throughout.
+        policy_weight: factor of the policy's loss.
+        weight_decay: factor of half the squared weights (not biases), Fast R-CNN's 0.0005 or none.
 
     Raises: GlimpseError that names the parameter and its value.
     """
 
     def __init__(self, detector, foreground_slots, seed, optimizer=gin.REQUIRED, policy_optimizer=None,
-                 estimator=gin.REQUIRED, episodes=4, supervision="last", policy_weight=1.0, weight_decay=0.0):
+                 estimator=gin.REQUIRED, episodes=4, supervision="last", relabel_ious=None, policy_weight=1.0,
+                 weight_decay=0.0):
         super().__init__(name="trainer")
         self.detector = detector
         self.foreground_slots = whole_number("foreground_slots", foreground_slots)
         self.seed = whole_number("seed", seed, minimum=0)
         self.supervision = one_of("Trainer.supervision", supervision, ("last", "every"))
+        self.relabel_ious = relabel_ious and [
+            real_number("Trainer.relabel_ious", iou, minimum=0, maximum=1) for iou in relabel_ious]
+        if relabel_ious and len(relabel_ious) < detector.num_glimpses:
+            raise GlimpseError(f"Trainer.relabel_ious lists {len(relabel_ious)} overlaps, too few for "
+                               f"{detector.num_glimpses} glimpses: add some")
         self.policy_weight = real_number("Trainer.policy_weight", policy_weight, minimum=0)
         self.weight_decay = real_number("Trainer.weight_decay", weight_decay, minimum=0)
         episodes = whole_number("Trainer.episodes", episodes)
         self.estimator, self.policy_optimizer, self.episodes = None, None, 1
-        if isinstance(detector.policy, (LearnedPolicy, CandidatePolicy)):
-            if not hasattr(estimator, "looking"):
+        if detector.policy is not None and role_of(detector.policy) == "learns":
+            if not hasattr(estimator, "call_arguments"):
                 raise GlimpseError(f"Trainer.estimator must be a reference such as @pathwise(), got {estimator!r}")
             self.estimator, self.policy_optimizer = estimator, policy_optimizer
             self.episodes = estimator.build(detector, policy_optimizer, episodes)
@@ -75,8 +83,12 @@ class Trainer(keras.Model):
     def build_on(self, image_shape):
         """Makes all variables, of the network and of the optimizers, so that a checkpoint can be restored into them."""
         height, width, _ = image_shape
-        self.detector(tf.zeros([1, *image_shape], tf.uint8), tf.constant([[[0.0, 0.0, width, height]]]), tf.constant([0, 0]))
+        whole = tf.constant([[[0.0, 0.0, width, height]]])
+        rollout = self.detector(tf.zeros([1, *image_shape], tf.uint8), whole, tf.constant([0, 0]), objects=whole)
         self.built = True
+        if hasattr(self.estimator, "make_variables"):
+            self.estimator.make_variables(rollout.policy_inputs.shape[-1])
+        self._refuse_untrained_policy()
         own, policy = self._variables()
         if self.policy_optimizer is None:
             self.optimizer.build(own + policy)
@@ -88,6 +100,16 @@ class Trainer(keras.Model):
         if self.estimator:
             self.agreement = Agreement(sum(int(np.prod(v.shape)) for v in policy))
             self.diagnostics["policy_gradient_agreement"] = self.agreement
+
+    def _refuse_untrained_policy(self):
+        """Raises GlimpseError where a policy has weights that nothing would train."""
+        policy = self.detector.policy
+        if not self.estimator and getattr(policy, "trainable_variables", ()):
+            raise GlimpseError(f"{type(policy).__name__} has weights to train ({policy.trainable_variables[0].path}), but its "
+                               f"role is {role_of(policy)!r}: give its class role = \"learns\"")
+        if self.estimator and not policy.trainable_variables:
+            raise GlimpseError(f"{type(policy).__name__} has the role 'learns' but no weights to train: make them in its "
+                               "build or __init__, or give its class another role")
 
     def _variables(self):
         """The trainable variables, those of the policy apart."""
@@ -101,30 +123,37 @@ class Trainer(keras.Model):
         seed = stateless_seed(self.seed, "step", self.optimizer.iterations)
         rois, slots, num_glimpses = batch["rois"].shape[1], self.foreground_slots, self.detector.num_glimpses
         # Every RoI once, then the foreground slots again for each further episode.
-        episodes = np.concatenate([np.arange(rois)] + [np.arange(slots)] * (self.episodes - 1))
-        ways = np.concatenate([np.where(np.arange(rois) < slots, 0, -1), np.repeat(np.arange(1, self.episodes), slots)])
-        proposals, classes, targets = (tf.gather(batch[name], episodes, axis=1) for name in ("rois", "classes", "targets"))
-        share = np.where(episodes < slots, 1 / self.episodes, 1).astype(np.float32)[None] / np.float32(rois)
-        looking = {"explore": True}
+        roi_of = np.concatenate([np.arange(rois)] + [np.arange(slots)] * (self.episodes - 1))
+        numbers = np.concatenate([np.where(np.arange(rois) < slots, 0, -1), np.repeat(np.arange(1, self.episodes), slots)])
+        proposals, classes, targets = (tf.gather(batch[name], roi_of, axis=1) for name in ("rois", "classes", "targets"))
+        weights = np.where(roi_of < slots, 1 / self.episodes, 1).astype(np.float32)[None] / np.float32(rois)
+        call_arguments = {"explore": True}
         if self.estimator:
-            self.detector.policy.begin(self.optimizer.iterations)
-            looking = self.estimator.looking(self.detector.policy, seed, ways, num_glimpses)
+            if hasattr(self.detector.policy, "begin"):
+                self.detector.policy.begin(self.optimizer.iterations)
+            call_arguments = self.estimator.call_arguments(self.detector.policy, seed, numbers, num_glimpses)
 
         with tf.GradientTape() as tape:
             rollout = self.detector(batch["images"], batch["rois"], seed, dropout=True,
-                                    episodes=tf.constant(episodes, tf.int32) if self.episodes > 1 else None,
-                                    sizes=batch["sizes"], feature_map=batch.get("feature_map"), **looking)
-            answers = [self.detector.heads(rollout.fused[:, :, glimpse]) for glimpse in range(num_glimpses)]
-            supervised = [detection_loss(*answer, proposals, classes, targets, share, self.detector.box_scale)
-                          for answer in (answers if self.supervision == "every" else answers[-1:])]
+                                    episodes=tf.constant(roi_of, tf.int32) if self.episodes > 1 else None,
+                                    sizes=batch["sizes"], feature_map=batch.get("feature_map"),
+                                    objects=batch["objects"], **call_arguments)
+            answers = [(rollout.logits[:, :, glimpse], rollout.box_deltas[:, :, glimpse], rollout.references[:, :, glimpse])
+                       for glimpse in range(num_glimpses)]
+            labels = [(classes, targets)] * num_glimpses
+            if self.relabel_ious:
+                labels = [relabelled(rollout.glimpses[:, :, glimpse], batch["objects"], batch["object_classes"], iou)
+                          for glimpse, iou in zip(range(num_glimpses), self.relabel_ious)]
+            supervised = [detection_loss(*answer, *label, weights, self.detector.box_scale)
+                          for answer, label in list(zip(answers, labels))[-1 if self.supervision == "last" else 0:]]
             class_loss, box_loss = (tf.add_n(parts) / len(parts) for parts in zip(*supervised))
             losses = {"class_loss": class_loss, "box_loss": box_loss, "decay_loss": self._decay()}
             objective = class_loss + box_loss + losses["decay_loss"]
-            qualities = zip(*(answer_quality(*answer, proposals, classes, targets) for answer in answers))
-            looks = Episodes(classes[:, :slots] > 0, *(self._by_episode(values, rois) for values in (
-                rollout.seen, rollout.deltas, *(tf.stack(each, axis=-1) for each in qualities))))
+            qualities = zip(*(answer_quality(*answer, classes, targets) for answer in answers))
+            episodes = Episodes(classes[:, :slots] > 0, *(self._by_episode(values, rois) for values in (
+                rollout.policy_inputs, rollout.deltas, *(tf.stack(each, axis=-1) for each in qualities))))
             if self.estimator:
-                losses["policy_loss"], old = self.estimator.loss(self.detector.policy, looks, seed)
+                losses["policy_loss"], old = self.estimator.loss(self.detector.policy, episodes, seed)
                 objective += self.policy_weight * losses["policy_loss"]
             # Under a distribution strategy the replicas' gradients are summed, each over its part of the batch.
             objective /= tf.distribute.get_strategy().num_replicas_in_sync
@@ -138,17 +167,17 @@ class Trainer(keras.Model):
             self.policy_optimizer.apply(policy_gradients, policy)
             for _ in range(self.estimator.further_updates):
                 with tf.GradientTape() as tape:
-                    loss = self.policy_weight * self.estimator.loss(self.detector.policy, looks, seed, old)[0]
+                    loss = self.policy_weight * self.estimator.loss(self.detector.policy, episodes, seed, old)[0]
                     loss /= tf.distribute.get_strategy().num_replicas_in_sync
                 self.policy_optimizer.apply(tape.gradient(loss, policy), policy)
 
         losses["gradient_norm"] = tf.linalg.global_norm(own_gradients + policy_gradients)
-        foreground = tf.cast(looks.foreground, tf.float32)
+        foreground = tf.cast(episodes.foreground, tf.float32)
         losses["reward"] = tf.math.divide_no_nan(
-            tf.reduce_sum(looks.quality[..., -1]), self.episodes * tf.reduce_sum(foreground))
+            tf.reduce_sum(episodes.quality[..., -1]), self.episodes * tf.reduce_sum(foreground))
         for name, mean in self.means.items():
             mean.update_state(losses[name])
-        statistics = look_statistics(looks, self._by_episode(rollout.glimpses, rois), batch["sizes"])
+        statistics = episode_statistics(episodes, self._by_episode(rollout.glimpses, rois), batch["sizes"])
         for name, value in statistics.items():
             self.diagnostics[name].update_state(value)
         if self.estimator:

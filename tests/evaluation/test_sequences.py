@@ -32,7 +32,7 @@ def detector(num_glimpses=3, policy=None):
     network = GlimpseDetector(num_classes=3, num_glimpses=num_glimpses, policy=policy, stride=4, pooled_size=3,
                               backbone=small_cnn(filters=(4, 6), strides=(2, 2)), units=(16, 12))
     network(examples()[0].image[None], PROPOSALS(examples()[0].image)[None], tf.constant([0, 0]))
-    for head in (network.class_head, network.box_head):  # from almost nothing to answers that differ
+    for head in (network.class_heads[0], network.box_heads[0]):  # from almost nothing to answers that differ
         head.set_weights([30 * weight for weight in head.get_weights()])
     return network
 
@@ -61,8 +61,8 @@ def test_the_heads_answer_after_each_glimpse():
     followed, = follow(network, data, PROPOSALS, 0)
     proposals = PROPOSALS(data[0].image)
     rollout = network(data[0].image[None], proposals[None], tf.constant([0, 0]))
-    kernel, bias = network.class_head.get_weights()
-    box_kernel, box_bias = network.box_head.get_weights()
+    kernel, bias = network.class_heads[0].get_weights()
+    box_kernel, box_bias = network.box_heads[0].get_weights()
     for step, fused in enumerate(np.moveaxis(rollout.fused[0].numpy(), 1, 0)):
         odds = np.exp(fused @ kernel + bias)
         np.testing.assert_allclose(followed.probabilities[:, step], odds / odds.sum(-1, keepdims=True), rtol=1e-3)
@@ -85,7 +85,7 @@ def test_one_at_a_time_images_may_differ_in_size():
 def test_detections_are_traced_to_their_proposals():
     """With a box head of zeros an answer is the proposal itself, so a detection shows where it came from."""
     network = detector()
-    network.box_head.set_weights([np.zeros_like(weight) for weight in network.box_head.get_weights()])
+    network.box_heads[0].set_weights([np.zeros_like(weight) for weight in network.box_heads[0].get_weights()])
     followed, = follow(network, examples(1), PROPOSALS, 0)
     sources = detected_proposals(followed)
     assert len(sources) == followed.detections.valid > 3 and len(set(sources)) > 1

@@ -104,8 +104,8 @@ def test_a_picture_without_detections(tmp_path, tiny, capsys):
     with config.configuration("experiments/digits.gin", tiny) as text:
         (tmp_path / "config.gin").write_text(text)
         experiment = Experiment()
-        kernel, bias = experiment.detector.class_head.get_weights()
-        experiment.detector.class_head.set_weights([0 * kernel, 20 * np.eye(len(bias))[0]])
+        kernel, bias = experiment.detector.class_heads[0].get_weights()
+        experiment.detector.class_heads[0].set_weights([0 * kernel, 20 * np.eye(len(bias))[0]])
         experiment.trainer.optimizer.iterations.assign(1)
         experiment._manager(tmp_path).save(checkpoint_number=1)
         run.write_trained_on(tmp_path, experiment.trained_on)

@@ -5,10 +5,12 @@ import tensorflow as tf
 
 from glimpse.geometry import boxes
 from glimpse.network.backbones import small_cnn
-from glimpse.network.detector import GlimpseDetector
+from glimpse.network.controller import MultiRegion, NoRecurrence
+from glimpse.network.detector import GlimpseDetector, nearest_objects
 from glimpse.errors import GlimpseError
 from glimpse.ops import roi_pool
-from glimpse.network.policies import FixedPolicy, LearnedPolicy, RandomPolicy, RepeatPolicy
+from glimpse.network.fusions import last_fusion, max_fusion, mean_fusion
+from glimpse.network.policies import FixedPolicy, LearnedPolicy, OraclePolicy, RandomPolicy, RefinePolicy, RepeatPolicy
 
 SEED = tf.constant([1, 2])
 IMAGES = tf.cast(tf.random.stateless_uniform([2, 32, 40, 1], [5, 6], 0, 255), tf.uint8)
@@ -25,16 +27,17 @@ def detector(num_glimpses, policy=None, **options):
 def test_one_glimpse_is_fast_rcnn():
     """Held against Fast R-CNN written out: pool, fc6, fc7, two heads, with the same weights."""
     network = detector(1, policy=LearnedPolicy())
-    logits, deltas = network.heads(network(IMAGES, PROPOSALS, SEED).fused[:, :, -1])
+    rollout = network(IMAGES, PROPOSALS, SEED)
+    logits, deltas = rollout.logits[:, :, 0], rollout.box_deltas[:, :, 0]
     weights = {v.path.removeprefix("detector/"): v for v in network.weights}
     assert not [path for path in weights if "policy" in path or "recurrent" in path]
 
     pooled = roi_pool(network.backbone(IMAGES), PROPOSALS, (3, 2), spatial_scale=0.25)
     hidden = tf.reshape(pooled, [6, -1])
-    for layer in (network.controller.fc6, network.controller.fc7):
+    for layer in network.controller.stages[0]:
         kernel, bias = layer.get_weights()
         hidden = np.maximum(hidden @ kernel + bias, 0)
-    for head, expected in ((network.class_head, logits), (network.box_head, deltas / [0.1, 0.1, 0.2, 0.2])):
+    for head, expected in ((network.class_heads[0], logits), (network.box_heads[0], deltas / [0.1, 0.1, 0.2, 0.2])):
         kernel, bias = head.get_weights()
         np.testing.assert_allclose(np.reshape(hidden @ kernel + bias, expected.shape), expected, rtol=1e-4, atol=1e-5)
 
@@ -49,17 +52,19 @@ def test_every_glimpse_is_decoded_from_the_proposal_and_cut_to_the_image():
     assert float(tf.reduce_max(rollout.glimpses[..., 2])) == 40
 
 
-@pytest.mark.parametrize("fusion, fuse", [("max", np.maximum.reduce), ("mean", lambda h: np.mean(h, 0)), ("last", lambda h: h[-1])])
+@pytest.mark.parametrize("fusion, fuse", [
+    (max_fusion, np.maximum.reduce), (mean_fusion, lambda h: np.mean(h, 0)), (last_fusion, lambda h: h[-1]),
+    (lambda fused, hidden, count: fused + hidden, np.sum)], ids=["max", "mean", "last", "of one's own"])
 def test_fusion(fusion, fuse):
     """With no recurrence and a repeated proposal, and with one at a time, fc7 of each step is known."""
-    network = detector(3, FixedPolicy([(0.2, 0, 0.5, 0.5), (0, 0, -0.5, 0)]), recurrence="none", fusion=fusion)
+    network = detector(3, FixedPolicy([(0.2, 0, 0.5, 0.5), (0, 0, -0.5, 0)]), recurrence=NoRecurrence, fusion=fusion)
     rollout = network(IMAGES, PROPOSALS, SEED)
     feature_map = network.backbone(IMAGES)
     steps = [network.controller(tf.reshape(roi_pool(feature_map, rollout.glimpses[:, :, t], (3, 2), 0.25), [6, 36]))[0]
              for t in range(3)]
     for seen in (1, 2, 3):
         np.testing.assert_allclose(
-            tf.reshape(rollout.fused[:, :, seen - 1], [6, 12]), fuse(np.stack(steps[:seen])), rtol=1e-4, atol=1e-6)
+            tf.reshape(rollout.fused[:, :, seen - 1], [6, 12]), fuse(np.stack(steps[:seen]), *([0] if fuse is np.sum else [])), rtol=1e-4, atol=1e-6)
 
 
 def test_repeat_looks_at_the_proposal_again():
@@ -86,9 +91,9 @@ def test_the_evaluation_takes_the_mean_and_exploration_draws():
     network = detector(2, LearnedPolicy(deviation=0.1, kernel_deviation=0.5))
     calm, again = (network(IMAGES, PROPOSALS, tf.constant([7, seed])) for seed in (1, 2))
     np.testing.assert_array_equal(calm.deltas, again.deltas)
-    np.testing.assert_allclose(calm.deltas, network.policy.mean(calm.seen), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(calm.deltas, network.policy.mean(calm.policy_inputs), rtol=1e-5, atol=1e-7)
     drawn = network(IMAGES, PROPOSALS, SEED, explore=True)
-    assert 0.03 < np.std(drawn.deltas - network.policy.mean(drawn.seen)) < 0.3
+    assert 0.03 < np.std(drawn.deltas - network.policy.mean(drawn.policy_inputs)) < 0.3
 
 
 @pytest.mark.parametrize("reach", ["head", "controller"])
@@ -96,7 +101,7 @@ def test_how_far_the_policy_gradient_reaches(reach):
     network = detector(2, LearnedPolicy(), policy_gradient=reach)
     with tf.GradientTape() as tape:
         rollout = network(IMAGES, PROPOSALS, SEED, explore=True)
-        loss = tf.reduce_sum(network.policy.log_probability(rollout.seen, rollout.deltas))
+        loss = tf.reduce_sum(network.policy.log_probability(rollout.policy_inputs, rollout.deltas))
     reached = {v.path for v, g in zip(network.trainable_variables, tape.gradient(loss, network.trainable_variables))
                if g is not None and np.any(g)}
     assert any("glimpse_head" in path for path in reached)
@@ -110,7 +115,7 @@ def test_the_gradient_of_the_heads_reaches_the_policy_only_if_pathwise_and_smoot
     network = detector(3, LearnedPolicy(), pooling=pooling)
     with tf.GradientTape() as tape:
         rollout = network(IMAGES, PROPOSALS, SEED, explore=True, pathwise=pathwise)
-        logits, deltas = network.heads(rollout.fused[:, :, -1])
+        logits, deltas = rollout.logits[:, :, -1], rollout.box_deltas[:, :, -1]
         loss = tf.reduce_sum(logits**2) + tf.reduce_sum(deltas**2)
     gradients = tape.gradient(loss, network.policy.trainable_variables)
     assert any(g is not None and np.any(g) for g in gradients) == (pathwise and pooling != "max")
@@ -183,12 +188,12 @@ def test_forced_deltas_are_looked_at_and_the_policy_decides_the_others():
 def test_detections_are_sorted_placed_and_suppressed():
     network = detector(1)
     network(IMAGES, PROPOSALS, SEED)
-    network.class_head.set_weights([np.zeros([12, 4]), np.log([0.1, 0.2, 0.6, 0.1])])
-    network.box_head.set_weights([np.zeros([12, 12]), np.zeros(12)])
+    network.class_heads[0].set_weights([np.zeros([12, 4]), np.log([0.1, 0.2, 0.6, 0.1])])
+    network.box_heads[0].set_weights([np.zeros([12, 12]), np.zeros(12)])
     same = tf.constant([[[4.0, 4, 20, 16], [4, 4, 20, 17], [30, 20, 50, 40]]] * 2)
     found, rollout = network.detect(IMAGES, same, SEED, score_threshold=0.15)
     # Classes 0 (0.2) and 1 (0.6) pass; the two overlapping proposals leave one box a class; the third is cut to 40 x 32.
-    np.testing.assert_array_equal(found.valid, [4, 4])
+    np.testing.assert_array_equal(found.counts, [4, 4])
     np.testing.assert_allclose(found.scores[0, :4], [0.6, 0.6, 0.2, 0.2], rtol=1e-5)
     np.testing.assert_array_equal(found.labels[0, :4], [1, 1, 0, 0])
     assert {tuple(map(round, box)) for box in found.boxes[0, :2].numpy()} <= {(4, 4, 20, 16), (4, 4, 20, 17), (30, 20, 40, 32)}
@@ -211,11 +216,11 @@ def test_a_proposal_that_fills_up_the_list_is_never_detected():
     network = detector(2, FixedPolicy([(0, 0, 0.5, 0.5)]))
     alone, _ = network.detect(IMAGES, PROPOSALS[:, :2], SEED, score_threshold=0.0)
     filled = tf.concat([PROPOSALS[:, :2], tf.zeros([2, 5, 4])], axis=1)
-    masked, _ = network.detect(IMAGES, filled, SEED, valid=tf.constant([[True] * 2 + [False] * 5] * 2), score_threshold=0.0)
+    masked, _ = network.detect(IMAGES, filled, SEED, is_proposal=tf.constant([[True] * 2 + [False] * 5] * 2), score_threshold=0.0)
     for part, other in zip(alone, masked):
         np.testing.assert_allclose(part, other, rtol=1e-5, atol=1e-5)
     unmasked, _ = network.detect(IMAGES, filled, SEED, score_threshold=0.0)
-    assert unmasked.valid[0] > masked.valid[0] > 0
+    assert unmasked.counts[0] > masked.counts[0] > 0
 
 
 def test_unknown_sizes_in_a_graph():
@@ -230,7 +235,9 @@ def test_unknown_sizes_in_a_graph():
     (dict(num_glimpses=0), "num_glimpses must be a whole number of at least 1, got 0"),
     (dict(num_glimpses="three"), "num_glimpses must be a whole number of at least 1, got 'three'"),
     (dict(num_glimpses=2), "policy must be given"),
-    (dict(num_glimpses=1, fusion="sum"), "fusion must be one of 'max', 'mean', 'last', got 'sum'"),
+    (dict(num_glimpses=1, fusion="sum"), "fusion must be a reference such as @max, @mean or @last, got 'sum'"),
+    (dict(num_glimpses=1, recurrence="relu"), "recurrence must be a reference such as @relu, .*got 'relu'"),
+    (dict(num_glimpses=1, box_reference="box"), "box_reference must be one of 'proposal', 'glimpse', got 'box'"),
 ])
 def test_faults_name_the_parameter_and_the_value(options, message):
     with pytest.raises(GlimpseError, match=message):

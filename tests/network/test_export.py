@@ -20,7 +20,7 @@ def detector(pooling, policy):
     network = GlimpseDetector(num_classes=3, num_glimpses=2, policy=policy, stride=4, pooled_size=3,
                               backbone=small_cnn(filters=(4, 6), strides=(2, 2)), units=(16, 12), pooling=pooling)
     network(IMAGES, PROPOSALS, tf.constant([0, 0]))
-    for head in (network.class_head, network.box_head):  # from almost nothing to answers that differ
+    for head in (network.class_heads[0], network.box_heads[0]):  # from almost nothing to answers that differ
         head.set_weights([30 * weight for weight in head.get_weights()])
     return network
 
@@ -46,7 +46,7 @@ def test_saved_it_answers_as_the_detector_with_the_draws_of_the_random_policy(tm
     images = IMAGES if framing is None else framing.stack(IMAGES)
     found, rollout = tf.function(network.detect)(
         images, PROPOSALS, stateless_seed(7, "evaluation", 0), sizes=tf.constant([[30, 41]] * 2))
-    assert found.valid.numpy().min() > 2 and np.abs(rollout.deltas).min() > 0
+    assert found.counts.numpy().min() > 2 and np.abs(rollout.deltas).min() > 0
 
     exported = ExportedDetector(network, (30, 41, 3), framing, seed=7)
     tf.saved_model.save(exported, tmp_path, signatures={"serving_default": exported.detect})
@@ -64,6 +64,6 @@ def test_a_proposal_said_twice_changes_nothing():
     exported = ExportedDetector(network, (30, 41, 3), Framing(30, 41), seed=7)
     once, twice = (exported.detect(tf.constant(IMAGES[:1]), tf.constant(PROPOSALS[:1, places]))
                    for places in ([0, 1, 2], [0, 1, 2, 2, 2]))
-    assert once["valid"] == twice["valid"] and once["valid"] > 2
+    assert once["counts"] == twice["counts"] and once["counts"] > 2
     for name in once:
         np.testing.assert_allclose(once[name], twice[name], atol=1e-5)

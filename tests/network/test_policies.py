@@ -1,22 +1,38 @@
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from glimpse.errors import GlimpseError
-from glimpse.network.policies import CandidatePolicy, FixedPolicy, LearnedPolicy, RandomPolicy, RepeatPolicy
+from glimpse.geometry import boxes
+from glimpse.network.policies import (
+    CandidatePolicy, ConstantPolicy, FixedPolicy, LearnedPolicy, OffsetPolicy, OraclePolicy, RandomPolicy, RefinePolicy,
+    RepeatPolicy, Situation, role_of)
 
 HIDDEN = tf.random.stateless_normal([500, 8], [0, 1])
 SEED = tf.constant([3, 4])
 
 
+def situation(step=0, **known):
+    """A Situation of 500 proposals of which nothing but `known` matters."""
+    box = tf.tile([[[10.0, 20, 30, 60]]], [500, 1, 1])
+    return Situation(**{"step": step, "hidden": HIDDEN, "fused": HIDDEN, "proposals": box[:, 0], "glimpses": box,
+                        "probabilities": tf.tile([[0.2, 0.8]], [500, 1]), "boxes": box, "objects": None, "seed": SEED, **known})
+
+
 def explored(policy, step=0):
-    return policy(HIDDEN, step=step, seed=SEED, explore=True)
+    return policy(situation=situation(step), explore=True)
+
+
+def calm(policy, step=0):
+    return policy(situation=situation(step), explore=False)
 
 
 def test_learned_explores_with_its_deviation_around_a_mean_linear_in_the_hidden_state():
     policy = LearnedPolicy(deviation=0.1, initial_delta=(0.0, 0.2, 0.5, -0.5), kernel_deviation=0.3)
-    deltas, mean = explored(policy), policy(HIDDEN, step=0, seed=SEED, explore=False)
+    deltas, mean = explored(policy), calm(policy)
     kernel, bias = policy.linear.get_weights()
     np.testing.assert_allclose(mean, HIDDEN @ kernel + bias, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(bias, [0.0, 0.2, 0.5, -0.5], rtol=1e-6)
@@ -26,7 +42,7 @@ def test_learned_explores_with_its_deviation_around_a_mean_linear_in_the_hidden_
 
 def test_log_probability_of_the_gaussian_by_hand():
     policy = LearnedPolicy(deviation=0.5, initial_delta=(0.0, 0.0, 1.0, 0.0), kernel_deviation=0.0)
-    policy(HIDDEN, step=0, seed=SEED, explore=False)
+    calm(policy)
     log_probability = policy.log_probability(HIDDEN[:2], tf.constant([[0.0, 0, 1, 0], [0.5, 0, 1, -1]]))
     # Without log(2 pi) / 2 for each of the four: at the mean -4 log(0.5), and half a square of 1 and of 2 deviations less.
     np.testing.assert_allclose(log_probability, [4 * np.log(2), 4 * np.log(2) - 0.5 - 2], rtol=1e-5)
@@ -42,7 +58,7 @@ def test_log_probability_takes_its_own_draws_as_constants():
 
 def test_a_bounded_mean_starts_where_it_should_and_stays_inside():
     policy = LearnedPolicy(initial_delta=(0.0, -0.2, 0.5, 0.5), bound=0.8, kernel_deviation=0.0)
-    np.testing.assert_allclose(policy(HIDDEN, step=0, seed=SEED, explore=False)[0], [0, -0.2, 0.5, 0.5], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(calm(policy)[0], [0, -0.2, 0.5, 0.5], rtol=1e-5, atol=1e-7)
     policy.linear.bias.assign([100.0, -100, 0, 1])
     np.testing.assert_allclose(policy.mean(HIDDEN)[0], [0.8, -0.8, 0, 0.8 * np.tanh(1 / 0.8)], rtol=1e-5, atol=1e-7)
 
@@ -70,25 +86,25 @@ def test_candidates_draw_from_the_softmax_of_their_scores_and_look_at_the_best()
     policy.scores.bias.assign(np.log(shares))
     drawn = explored(policy).numpy()
     np.testing.assert_allclose([(drawn == np.float32(each)).all(axis=1).mean() for each in CANDIDATES], shares, atol=0.06)
-    np.testing.assert_array_equal(policy(HIDDEN, step=0, seed=SEED, explore=False), np.float32([CANDIDATES[1]] * 500))
+    np.testing.assert_array_equal(calm(policy), np.float32([CANDIDATES[1]] * 500))
     log_probability = policy.log_probability(HIDDEN[:6].numpy().reshape(2, 3, 8), np.float32([CANDIDATES] * 2))
     np.testing.assert_allclose(log_probability, np.log([shares] * 2), rtol=1e-5)
 
 
 def test_controls():
     for explore in (False, True):
-        deltas = RandomPolicy(0.3)(HIDDEN, step=0, seed=SEED, explore=explore)
+        deltas = RandomPolicy(0.3)(situation=situation(), explore=explore)
         np.testing.assert_allclose(np.std(deltas, axis=0), 0.3, rtol=0.1)
-        assert not np.any(RepeatPolicy()(HIDDEN, step=0, seed=SEED, explore=explore))
+        assert not np.any(RepeatPolicy()(situation=situation(), explore=explore))
         fixed = FixedPolicy([(0, 0, 0.5, 0.5), (0.1, 0.2, 0.3, 0.4)])
-        np.testing.assert_allclose(fixed(HIDDEN, step=1, seed=SEED, explore=explore)[7], [0.1, 0.2, 0.3, 0.4])
+        np.testing.assert_allclose(fixed(situation=situation(1), explore=explore)[7], [0.1, 0.2, 0.3, 0.4])
 
 
 def test_faults_name_the_parameter_and_the_value():
     with pytest.raises(GlimpseError, match=r"fixed.deltas\[0\] must be four numbers .*, got \(1, 2\)"):
         FixedPolicy([(1, 2)])
     with pytest.raises(GlimpseError, match="fixed.deltas lists 1 deltas, too few for glimpse 3"):
-        FixedPolicy([(0, 0, 0, 0)])(HIDDEN, step=1, seed=SEED, explore=False)
+        FixedPolicy([(0, 0, 0, 0)])(situation=situation(1), explore=False)
     with pytest.raises(GlimpseError, match="learned.deviation must .*got 0"):
         LearnedPolicy(deviation=0)
     with pytest.raises(GlimpseError, match="learned.initial_delta must be four numbers.*got 'x'"):
@@ -99,3 +115,64 @@ def test_faults_name_the_parameter_and_the_value():
         LearnedPolicy(deviation=lambda step: 0.1, learnable_deviation=True)
     with pytest.raises(GlimpseError, match=r"candidates.candidates\[1\] must be four numbers"):
         CandidatePolicy([(0, 0, 0, 0), (1, 2)])
+
+
+PROPOSAL = [10.0, 20, 30, 60]  # of `situation`
+FOUND = [[15.0, 20, 25, 40], [0.0, 0, 40, 80]]  # of two object classes
+
+
+def answered(probabilities, **more):
+    return situation(probabilities=tf.tile([probabilities], [500, 1]), boxes=tf.tile([FOUND], [500, 1, 1]), **more)
+
+
+def test_refine_looks_at_the_box_of_the_most_probable_object_class_by_hand():
+    # Background is the most probable here; of the objects it is the first, then the second.
+    for probabilities, box in (([0.6, 0.3, 0.1], FOUND[0]), ([0.6, 0.1, 0.3], FOUND[1])):
+        deltas = RefinePolicy()(situation=answered(probabilities), explore=True)
+        np.testing.assert_allclose(boxes.decode(deltas, tf.tile([PROPOSAL], [500, 1])), [box] * 500, rtol=1e-5, atol=1e-4)
+    # Centre (20, 30) of size 10 x 20, from a proposal of 20 x 40 around (20, 40).
+    np.testing.assert_allclose(
+        RefinePolicy()(situation=answered([0.6, 0.3, 0.1]), explore=False)[0], [0, -0.25, np.log(0.5), np.log(0.5)], atol=1e-6)
+    np.testing.assert_allclose(
+        RefinePolicy(window=2.0)(situation=answered([0.6, 0.3, 0.1]), explore=False)[0], [0, -0.25, 0, 0], atol=1e-6)
+
+
+def test_no_gradient_flows_through_the_refined_box_and_none_is_nan_for_an_empty_proposal():
+    found = tf.Variable(tf.tile([FOUND], [500, 1, 1]))
+    with tf.GradientTape() as tape:
+        deltas = RefinePolicy()(situation=replace(answered([0.6, 0.3, 0.1]), boxes=found + 0.0), explore=False)
+    assert tape.gradient(deltas, found) is None
+    empty = replace(answered([0.6, 0.3, 0.1]), proposals=tf.zeros([500, 4]), boxes=tf.zeros([500, 2, 4]))
+    assert np.isfinite(RefinePolicy()(situation=empty, explore=False)).all()
+
+
+def test_an_offset_counts_from_the_refined_box():
+    policy = OffsetPolicy(kernel_deviation=0.0, initial_delta=(0.1, 0, 0, 0), deviation=0.5)
+    here = answered([0.6, 0.3, 0.1])
+    np.testing.assert_allclose(policy(situation=here, explore=False)[0], [0.1, -0.25, np.log(0.5), np.log(0.5)], atol=1e-6)
+    inputs = policy.inputs(here)
+    np.testing.assert_allclose(policy.log_probability(inputs, policy(situation=here, explore=False))[0], 4 * np.log(2), rtol=1e-5)
+    with tf.GradientTape() as tape:
+        deltas = policy(situation=here, explore=False)
+    assert np.abs(tape.gradient(deltas, policy.linear.bias)).max() > 0
+
+
+def test_a_constant_is_the_same_for_all_and_its_own_at_each_step():
+    policy = ConstantPolicy(num_glimpses=3, initial_delta=(0, 0, 0.5, 0.5))
+    policy.deltas.assign([[0, 0, 0.5, 0.5], [0.1, 0.2, 0.3, 0.4]])
+    for step, delta in enumerate(([0, 0, 0.5, 0.5], [0.1, 0.2, 0.3, 0.4])):
+        np.testing.assert_allclose(calm(policy, step), [delta] * 500, rtol=1e-6)
+    assert [v.shape for v in policy.trainable_variables] == [(2, 4)]
+
+
+def test_the_oracle_looks_at_the_object_and_says_what_it_lacks():
+    deltas = OraclePolicy()(situation=situation(objects=tf.tile([[0.0, 0, 40, 80]], [500, 1])), explore=False)
+    np.testing.assert_allclose(deltas[0], [0, 0, np.log(2), np.log(2)], atol=1e-6)
+    with pytest.raises(GlimpseError, match="the policy 'oracle' looks at the true boxes"):
+        calm(OraclePolicy())
+
+
+def test_roles():
+    assert [role_of(policy) for policy in (LearnedPolicy(), ConstantPolicy(2), RefinePolicy(), OraclePolicy(), RepeatPolicy())] == [
+        "learns", "learns", "rival", "ceiling", "control"]
+    assert role_of(lambda situation, explore: None) == "control" and role_of(keras.layers.Dense(4)) == "learns"
