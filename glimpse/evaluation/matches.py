@@ -84,6 +84,11 @@ def best_matches(boxes, labels, true_boxes, true_labels):
     return overlaps.max(axis=1), overlaps.argmax(axis=1)
 
 
+def matches_file(split):
+    """The name of the file of a split, in the directory of a run."""
+    return f"matches_{split}.npz"
+
+
 def write_matches(path, matches):
     """Writes Matches as a compressed NumPy file, whole.
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from glimpse.studies.pictures.overview import (
-    plot_difference_by_class, plot_map_over_glimpses, plot_map_over_time, plot_time_over_glimpses,
+    plot_difference_by_class, plot_errors_by_kind, plot_map_over_glimpses, plot_map_over_time, plot_time_over_glimpses,
 )
 from glimpse.studies.pictures.curves import (
     QUANTITIES, plot_difference_over_iou, plot_learning_curves, plot_map_over_iou,
@@ -20,13 +20,13 @@ class Picture(NamedTuple):
 
 
 def draw(contents):
-    """The pictures of a study by group, {"results": [Picture, ...], ...}; none without an axis to draw over.
+    """The pictures of a study by group, {"results": [Picture, ...], ...}; none without an axis to draw over, or any result.
 
     Those over the axis are named after it: `map_over_glimpses.png`, `map_over_pooled_size.png`.
     """
     x, label, main = contents.x, next(iter(contents.results)), contents.main
-    groups = {"results": [], "iou": [], "time": [], "classes": [], "training": []}
-    if x is None:
+    groups = {"results": [], "iou": [], "errors": [], "time": [], "classes": [], "training": []}
+    if x is None or main["mean"].isna().all():
         return groups
     name = x.lower().removeprefix("num_")
     groups["results"].append(Picture(
@@ -40,6 +40,10 @@ def draw(contents):
                 "difference_over_iou.png",
                 "Paired difference to one glimpse over the IoU threshold, with 95 % intervals.",
                 plot_difference_over_iou(contents.over_iou, x)))
+    if not contents.errors.empty:
+        groups["errors"].append(Picture(
+            "errors_by_kind.png", "mAP 50 to gain by mending the errors of one kind, with 95 % intervals.",
+            plot_errors_by_kind(contents.errors, x)))
     if main["milliseconds_per_image"].notna().all():
         groups["time"] += [
             Picture("map_over_time.png", f"{label} over the time an image takes; beside the points, {x}.",
