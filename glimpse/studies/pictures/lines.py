@@ -23,8 +23,9 @@ FURTHER = (
     ("#E69F00", "P"), ("#56B4E9", "X"), ("#999999", "<"), ("#882255", "*"), ("#117733", ">"), ("#332288", "p"),
     ("#8C6D31", "h"), ("#44AA99", "d"), ("#AA4499", "8"), ("#555555", "H"),
 )
-LINE_STYLES = ("-", "--", ":", "-.")
-DIRECTLY = 5  # from so many lines on, each is named at its end rather than in a legend
+# Of lines of one policy, in turn: dashes, and how the marker is filled.
+LINE_STYLES = (("-", "full"), ("--", "none"), (":", "left"), ("-.", "bottom"))
+MANY = 5  # from so many lines on, each is named at its end rather than in a legend, where there is one panel
 LEVEL = {"color": "black", "linewidth": 0.8, "linestyle": (0, (5, 5))}  # a level to compare with
 
 
@@ -68,7 +69,7 @@ def _extends(key, other):
 
 
 def _styles(axes, keys):
-    """How to draw the line of each key: colour and marker tell the policy, dashes the lines of one policy apart.
+    """How to draw the line of each key: colour and marker tell the policy, dashes and filling the lines of one policy apart.
 
     Without the axis POLICY each line has a colour of its own.
     """
@@ -80,9 +81,9 @@ def _styles(axes, keys):
     styles, used = {}, {}
     for place in places:
         colour, marker = of_name[names[place]]
-        dashes = LINE_STYLES[used.setdefault(names[place], 0) % len(LINE_STYLES)]
+        dashes, filled = LINE_STYLES[used.setdefault(names[place], 0) % len(LINE_STYLES)]
         used[names[place]] += 1
-        styles[place] = {"color": colour, "marker": marker, "linestyle": dashes}
+        styles[place] = {"color": colour, "marker": marker, "linestyle": dashes, "fillstyle": filled}
     return [styles[place] for place in range(len(keys))]
 
 
@@ -106,7 +107,8 @@ def name_at_ends(axes, lines, places, values):
         axes.annotate(
             lines[i].label, (places[ends[i]], values[ends[i]]), (1.06, (at - low) / (high - low)), xycoords="data",
             textcoords="axes fraction", va="center", fontsize=9, color=colour, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "alpha": 0.7, "shrinkA": 1, "shrinkB": 4})
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "alpha": 0.7, "shrinkA": 1, "shrinkB": 4,
+                        "relpos": (0, 0.5)})
 
 
 def _apart(values, least):

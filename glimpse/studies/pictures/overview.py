@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from glimpse.studies.pictures.lines import (
-    DIRECTLY, LEVEL, NO_POLICY, axis_label, finish, lines_over, name_at_ends, panel_grid, positions_of, value_label,
+    LEVEL, MANY, NO_POLICY, axis_label, finish, lines_over, name_at_ends, panel_grid, positions_of, value_label,
     values_and_bars,
 )
 
@@ -53,7 +53,7 @@ def plot_time_over_glimpses(table, x="NUM_GLIMPSES"):
 
 
 def plot_map_over_time(table, x="NUM_GLIMPSES", metric="mAP"):
-    """Draws mAP over the time an image takes, one line a policy; beside each point stands its value of x.
+    """Draws mAP over the time an image takes, one line a policy; beside each point stands its value of x, where lines are few.
 
     Args:
         table: DataFrame with a row a cell: the axes, "milliseconds_per_image", and "mean", "low" and "high" of
@@ -71,7 +71,7 @@ def plot_map_over_time(table, x="NUM_GLIMPSES", metric="mAP"):
     lines, shared = lines_over(table, x)
     _draw(axes, lines, shared, x, times, INTERVAL, scale=100)
     colours = {cell: line.style["color"] for line in lines for cell in line.cells.index}
-    for cell, value in table[x].items():
+    for cell, value in table[x].items() if len(lines) < MANY else ():
         colour = NO_POLICY[0] if cell in shared.index else colours[cell]
         axes.annotate(value_label(value), (times[cell], 100 * table["mean"][cell]), (6, -10), color=colour,
                       textcoords="offset points", fontsize="small",
@@ -80,7 +80,8 @@ def plot_map_over_time(table, x="NUM_GLIMPSES", metric="mAP"):
     axes.set_ylabel(f"{metric} (%)")
     axes.margins(x=0.08, y=0.1)
     axes.set_xlim(left=0)
-    finish(figure, [axes], legend_title=f"beside the points: {axis_label(x)}")
+    named = _name_many(axes, lines, times, 100 * table["mean"])
+    finish(figure, [axes], None if named else f"beside the points: {axis_label(x)}", without=named)
     return figure
 
 
@@ -124,15 +125,17 @@ def plot_errors_by_kind(table, x="NUM_GLIMPSES"):
 
     Args:
         table: DataFrame with a row a cell and kind: the axes, "kind", and "mean", "low" and "high" of AP in 0..1 (NaN: no
-            interval).
+            interval, and none is drawn where lines are many).
         x: the axis to draw over; numbers, or an ordered category.
 
     Returns:
         matplotlib.figure.Figure.
     """
     table = table.dropna(subset="mean").reset_index(drop=True)
+    if len(lines_over(table, x)[0]) >= MANY:  # else one would see bars alone
+        table = table.assign(low=np.nan, high=np.nan)
     kinds = list(dict.fromkeys(table["kind"]))
-    figure, panels, lowest, leftmost = panel_grid(len(kinds), sharex=True)
+    figure, panels, lowest, leftmost = panel_grid(len(kinds), sharex=True, sharey=True)
     for panel, kind in zip(panels, kinds):
         panel.set_title(kind, fontsize="medium")
         _draw_over(panel, table[table["kind"] == kind].reset_index(drop=True), x, INTERVAL, scale=100)
@@ -157,12 +160,17 @@ def _plot_over(table, x, columns, ylabel, scale):
     axes.set_xlabel(axis_label(x))
     axes.set_ylabel(ylabel)
     axes.margins(x=0.08, y=0.1)
-    named = lines if len(lines) >= DIRECTLY else []
-    if named:
-        figure.set_size_inches(SIZE[0] + 2.2, max(SIZE[1], 0.2 * len(lines) + 1.5))
-        name_at_ends(axes, lines, places, scale * table[columns[0]].astype(float))
-    finish(figure, [axes], without={line.label for line in named})
+    finish(figure, [axes], without=_name_many(axes, lines, places, scale * table[columns[0]].astype(float)))
     return figure
+
+
+def _name_many(axes, lines, places, values):
+    """Names the lines of a single panel at their ends where they are many; returns the names that need no legend."""
+    if len(lines) < MANY:
+        return ()
+    axes.figure.set_size_inches(SIZE[0] + 2.2, max(SIZE[1], 0.2 * len(lines) + 1.5))
+    name_at_ends(axes, lines, places, values)
+    return {line.label for line in lines}
 
 
 def _draw_over(axes, table, x, columns, scale):

@@ -192,15 +192,14 @@ def _errors(errors, pictures):
 
 
 def _classes(by_class, pictures):
-    """A row a class: the AP of cells with one glimpse, the paired difference of the others."""
+    """A column a class: the AP of cells with one glimpse, the paired difference of the others."""
     if by_class.empty or not by_class["pairs"].any():
         return []
-    shown = pd.DataFrame({"class": by_class["class"].unique()})
-    axes = cell_axes_of(by_class)
-    for key, cell in cells_of(by_class):
-        name = ", ".join(f"{axis}={value}" for axis, value in zip(axes, key) if not pd.isna(value))
-        shown[name] = intervals(cell, "difference" if cell["pairs"].any() else "mean")
-    text = "AP 50:95 with one glimpse, in percent, and the paired differences to it, in points."
+    shown = axes_shown(by_class[by_class["class"] == by_class["class"].iloc[0]])
+    for name, table in by_class.groupby("class", sort=False):
+        shown[name] = [difference if pairs else mean for pairs, difference, mean in
+                       zip(table["pairs"], intervals(table, "difference"), intervals(table))]
+    text = "AP 50:95 with one glimpse, in percent, and of the others the paired differences to it, in points (signed)."
     return ["## By class", text, markdown(shown), *_shown(pictures)]
 
 
