@@ -1,7 +1,9 @@
 """Intervals and p-values over the seeds of a study, and over its test images as well.
 
 How often each kind of interval contains the true mean is measured by `python -m experiments.benchmark coverage`
-(docs/results/coverage.json): of those tried, the t interval alone comes near 95 % at five seeds and at two.
+(docs/results/coverage.json). At five seeds the t interval does in 95 to 97 of 100 studies where the noise is normal or
+heavy-tailed, and for paired differences of skewed noise; for means of skewed noise in 88. The percentile bootstrap does
+in 78 to 83. The studentised bootstrap does in 93 to 95, but is a third wider, and infinite at two or three seeds.
 """
 
 import math

@@ -19,8 +19,9 @@ HOW_TO_READ = """\
 * Roles: a policy that *learns* where to look; a *control*, which looks without having learned; a *rival*, the best that
   is known otherwise; a *ceiling*, which is told where the objects are, and is no result.
 * [low, high] is the 95 % t interval of the mean over seeds. In simulated studies of five seeds it holds the true mean
-  in 95 of 100 if the noise of seeds is normal, 88 if skewed, 96 if heavy-tailed. The percentile bootstrap: 83, 78, 83
-  (docs/results/coverage.json). With two seeds it is wide, as it must be. With one seed there is none: [-].
+  in 95 of 100 if the noise of seeds is normal, 88 if skewed (97 for paired differences), 96 if heavy-tailed. The
+  percentile bootstrap: 83, 78, 83 (docs/results/coverage.json). With two seeds it is wide, as it must be. With one
+  seed there is none: [-].
 * It tells of the seeds, on these test images. The interval over *seeds and images* tells of other images as well: images
   are resampled 1000 times, the same for both policies, and the variances of images and of seeds are added.
 * A difference is taken run by run to the run of the same seed, in points of mAP, so what the two runs have in common
