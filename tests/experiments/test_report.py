@@ -83,7 +83,7 @@ def test_the_report_and_its_pictures(study):
     assert "| 1 | - | 56.5 [54.0, 59.0] | 69.5 [62.0, 77.0] |" in text
     assert "| 3 | fixed | +11.0 [+8.5, +13.5] | +33.0 [+25.5, +40.5] |" in text
     assert "| 3 | learned | +5.0 [-] | +15.0 [-] |" in text
-    assert "Ceilings" not in text and "Errors by kind" not in text and "undefined in" not in text
+    assert "Ceilings" not in text and "Errors by kind" not in text and "undefined for" not in text
     assert "holds no log: 8 of 8 runs." in text
 
     pictures = ["difference_by_class.png", "difference_over_iou.png", "map_over_glimpses.png", "map_over_iou.png",
@@ -233,7 +233,7 @@ def test_a_study_without_an_object_that_counts_is_reported_as_undefined(tmp_path
         write_run(tmp_path, f"NUM_GLIMPSES={count},SEED=0", 0.5, metrics={"validation": {}, "test": {}})
     contents = read_contents(tmp_path)
     text = write_report(contents).read_text()
-    assert "mAP is undefined in 2 runs, since no object of the test split counts there: `NUM_GLIMPSES=1,SEED=0`" in text
+    assert "mAP is undefined for 2 of the runs, since no object of the test split counts there: `NUM_GLIMPSES=1,SEED=0`" in text
     assert "| 1 | - | 0 | - | 3.2 |" in text and not list(tmp_path.glob("*.png"))
     assert summary_text(contents).count("undefined, no object of the test split counts") == 2
 
@@ -241,7 +241,7 @@ def test_a_study_without_an_object_that_counts_is_reported_as_undefined(tmp_path
 def test_undefined_results_stand_last(study):
     write_run(study, "NUM_GLIMPSES=5,POLICY=fixed,SEED=0", 0.5, metrics={"validation": {}, "test": {}})
     text = report(study).read_text()
-    assert "undefined in 1 runs" in text and "| 5 | fixed | control | 0 | - | - | - | - | 3.2 |" in text
+    assert "undefined for 1 of the runs" in text and "| 5 | fixed | control | 0 | - | - | - | - | 3.2 |" in text
     assert text.index("| 1 | - | - | 3 |") < text.index("| 5 | fixed | control | 0 |")
 
 

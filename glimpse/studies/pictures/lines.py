@@ -75,7 +75,7 @@ def _styles(axes, keys):
     """
     names = [key[axes.index("POLICY")] if "POLICY" in axes else cell_name(axes, key) or None for key in keys]
     further = sorted({name for name in names if name is not None} - set(POLICIES))
-    of_name = {None: NO_POLICY} | POLICIES | {name: FURTHER[i % len(FURTHER)] for i, name in enumerate(further)}
+    of_name = {None: NO_POLICY} | POLICIES | {name: _further(place) for place, name in enumerate(further)}
     # In the order of the keys, whatever that of the lines is, so that dashes mean the same in all pictures.
     places = sorted(range(len(keys)), key=lambda place: [str(value) for value in keys[place]])
     styles, used = {}, {}
@@ -85,6 +85,12 @@ def _styles(axes, keys):
         used[names[place]] += 1
         styles[place] = {"color": colour, "marker": marker, "linestyle": dashes, "fillstyle": filled}
     return [styles[place] for place in range(len(keys))]
+
+
+def _further(place):
+    """Colour and marker of a further policy; those after the tenth have the colours again with other markers."""
+    turn, number = place // len(FURTHER), len(FURTHER)
+    return FURTHER[place % number][0], FURTHER[(place + turn) % number][1]
 
 
 def name_at_ends(axes, lines, places, values):
@@ -100,7 +106,7 @@ def name_at_ends(axes, lines, places, values):
     height = figure.get_figheight() * 72 * 0.8 / 10.5  # how many names fit one above the other, of 9 points each
     apart = (high - low) / height
     ends = [line.cells.index[-1] for line in lines]
-    order = sorted(range(len(lines)), key=lambda i: values[ends[i]])
+    order = sorted(range(len(lines)), key=lambda i: (values[ends[i]], -i))  # among equals the first on top
     heights = _apart([values[ends[i]] for i in order], apart)
     for i, at in zip(order, heights):
         colour = lines[i].style["color"]

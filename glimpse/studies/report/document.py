@@ -39,7 +39,7 @@ def summary_text(contents):
     shown = axes_shown(main).assign(seeds=main["seeds"])
     shown[f"{first} [95 %]"] = intervals(main)
     for name, table in list(contents.results.items())[1:]:
-        shown[name.replace("mAP ", "@")] = (100 * table["mean"]).map("{:.1f}".format)
+        shown[name.replace("mAP ", "@")] = (100 * table["mean"]).map(or_dash("{:.1f}"))
     shown["to T=1 [95 %]"] = intervals(main, "difference")
     shown["ms/image"] = main["milliseconds_per_image"].map(or_dash("{:.1f}"))
     head = f"{contents.split} split, mAP in percent, means over seeds; "

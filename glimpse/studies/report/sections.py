@@ -115,7 +115,7 @@ def _undefined(main, split):
     if not names:
         return []
     listed = ", ".join(f"`{name}`" for name in names[:5]) + (", ..." if len(names) > 5 else "")
-    return [f"mAP is undefined in {len(names)} runs, since no object of the {split} split counts there: {listed}."]
+    return [f"mAP is undefined for {len(names)} of the runs, since no object of the {split} split counts there: {listed}."]
 
 
 def _ceilings(tables):
