@@ -71,9 +71,10 @@ def _extends(key, other):
 def _styles(axes, keys):
     """How to draw the line of each key: colour and marker tell the policy, dashes and filling the lines of one policy apart.
 
-    Without the axis POLICY each line has a colour of its own.
+    Without the axis POLICY, and of a policy with more lines than can be told apart so, each has a colour of its own.
     """
     names = [key[axes.index("POLICY")] if "POLICY" in axes else cell_name(axes, key) or None for key in keys]
+    names = [name if names.count(name) <= len(LINE_STYLES) else cell_name(axes, key) for name, key in zip(names, keys)]
     further = sorted({name for name in names if name is not None} - set(POLICIES))
     of_name = {None: NO_POLICY} | POLICIES | {name: _further(place) for place, name in enumerate(further)}
     # In the order of the keys, whatever that of the lines is, so that dashes mean the same in all pictures.

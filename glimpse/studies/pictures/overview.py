@@ -168,7 +168,8 @@ def _name_many(axes, lines, places, values):
     """Names the lines of a single panel at their ends where they are many; returns the names that need no legend."""
     if len(lines) < MANY:
         return ()
-    axes.figure.set_size_inches(SIZE[0] + 2.2, max(SIZE[1], 0.2 * len(lines) + 1.5))
+    longest = max(len(line.label) for line in lines)
+    axes.figure.set_size_inches(SIZE[0] + 0.5 + 0.07 * longest, max(SIZE[1], 0.2 * len(lines) + 1.5))
     name_at_ends(axes, lines, places, values)
     return {line.label for line in lines}
 
