@@ -1,9 +1,9 @@
 """How often 95 % intervals contain the true mean: over few seeds, and over seeds and test images.
 
-Draws studies whose truth is known, makes each kind of interval of each, and counts. The noise of seeds is normal, skewed
-(exponential), the paired difference of two that are skewed, or heavy-tailed (t with 3 degrees of freedom), all of mean 0
-and variance 1. For images, a difference of AP is an effect of the seed, one of the image and one of both, all normal,
-whose sizes are SPREADS.
+Draws studies whose truth is known, makes each kind of interval of each, and counts. The noise of seeds is normal,
+skewed (exponential), the paired difference of two that are skewed, or heavy-tailed (t with 3 degrees of freedom). All
+have mean 0 and variance 1. For images, a difference of AP is the sum of an effect of the seed, one of the image and one
+of both. All are normal; their sizes are SPREADS.
 """
 
 import numpy as np
@@ -98,5 +98,6 @@ def _summary(intervals, error):
     for name, ends in intervals.items():
         low, high = np.array(ends).T
         width = float(np.median(high - low) / error)
-        found[name] = {"covers": float(np.mean((low <= 0) & (0 <= high))), "width": width if np.isfinite(width) else None}
+        found[name] = {"covers": float(np.mean((low <= 0) & (0 <= high))),
+                       "width": width if np.isfinite(width) else None}
     return found

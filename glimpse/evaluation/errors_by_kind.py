@@ -1,8 +1,9 @@
 """Where average precision is lost: six kinds of errors, and the AP that one would gain without each.
 
 Source: Bolya, Foley, Hays and Hoffman, "TIDE: A General Toolbox for Identifying Object Detection Errors", ECCV 2020,
-sections 2.2 and 2.3; the order in which a false positive is held against the kinds is that of their code. Unlike there,
-objects and detections are matched as VOC does it, and AP is that of `voc10`, so that gains compare with `voc10_map@0.50`.
+sections 2.2 and 2.3; the order in which a false positive is held against the kinds is that of their code. Unlike
+there, objects and detections are matched as VOC does it, and AP is that of `voc10`. So gains compare with
+`voc10_map@0.50`.
 """
 
 import numpy as np
@@ -94,7 +95,8 @@ def _best_of_other_classes(detections, ground_truth):
 
 
 def _mean_average_precision(labels, true, false, positives, defined=None):
-    """Over the classes that are `defined`, those with objects; one whose objects are all left out has none to find: 0."""
+    """Over the classes that are `defined`, those with objects; 0 for one whose objects are all left out."""
     defined = np.flatnonzero(positives > 0 if defined is None else defined)
-    return float(np.mean([voc10_average_precision(true[labels == label], false[labels == label], max(positives[label], 1))
-                          for label in defined]))
+    of_class = {label: labels == label for label in defined}
+    return float(np.mean([voc10_average_precision(true[chosen], false[chosen], max(positives[label], 1))
+                          for label, chosen in of_class.items()]))

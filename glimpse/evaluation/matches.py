@@ -1,7 +1,7 @@
 """The matches of a data set: every detection with the object that it overlaps most, and the file that keeps them.
 
-All that average precision asks for is in them, at any threshold and for any choice of the images. A run keeps them beside
-its `results.json`, so that a study can resample the test images long after the detections are gone.
+All that average precision asks for is in them, at any threshold and for any choice of the images. A run keeps them
+beside its `results.json`, so that a study can resample the test images long after the detections are gone.
 """
 
 import io
@@ -97,7 +97,10 @@ def write_matches(path, matches):
     """
     first = np.searchsorted(matches.object_images, np.arange(matches.num_images))
     levels = np.arange(OVERLAP_STEPS + 1) / OVERLAP_STEPS
-    of_object = np.where(matches.overlaps > 0, matches.objects - first[matches.images], 0) if len(matches.images) else []
+    if len(matches.images):
+        of_object = np.where(matches.overlaps > 0, matches.objects - first[matches.images], 0)
+    else:
+        of_object = matches.objects
     content = io.BytesIO()
     np.savez_compressed(
         content, images=_smallest(matches.images), scores=matches.scores.astype(np.float16),

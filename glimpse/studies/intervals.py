@@ -53,8 +53,9 @@ def t_test(differences):
 def sign_flip_test(differences):
     """The two-sided p-value of the exact sign-flip test (Fisher, "The Design of Experiments", 1935, section 21).
 
-    Were both policies equal, each difference might as well have had the other sign: p is the share of the 2^n choices of
-    signs whose mean is as far out. It assumes nothing else, but cannot fall below 2 / 2^n: 0.0625 with five seeds.
+    Were both policies equal, each difference might as well have had the other sign. So p is the share of the 2^n
+    choices of signs whose mean is as far out. It assumes nothing else, but cannot fall below 2 / 2^n: 0.0625 with five
+    seeds.
 
     Args:
         differences: [n] float, one a seed, n at most 20.
@@ -66,8 +67,8 @@ def sign_flip_test(differences):
     if len(differences) < 2:
         return math.nan
     signs = 1 - 2 * (np.arange(2 ** len(differences))[:, None] >> np.arange(len(differences)) & 1)
-    sums = np.abs(signs @ differences)
-    return float(np.mean(sums >= sums[0] * (1 - 1e-9)))  # the observed signs are the first; roundings must not lose them
+    sums = np.abs(signs @ differences)  # the first with the signs that were observed
+    return float(np.mean(sums >= sums[0] * (1 - 1e-9)))  # roundings must not lose what is equal
 
 
 def holm(p_values):
@@ -93,9 +94,10 @@ def seeds_and_images(values, resampled):
 
     The variance of the mean has two parts, which are added: that of seeds, s^2 / n, and that of images, the variance of
     the mean over seeds when images are resampled (Efron, "Bootstrap methods", 1979). What depends on both at once is in
-    both, so that the interval is a little too wide rather than too narrow, as in Owen, "The pigeonhole bootstrap", 2007.
+    both. So the interval is a little too wide rather than too narrow, as in Owen, "The pigeonhole bootstrap", 2007.
     Degrees of freedom are those of Satterthwaite ("An approximate distribution of estimates of variance components",
-    1946). Percentiles of means for which seeds are resampled as well were tried; with five seeds they are too narrow.
+    1946). Percentiles of means for which seeds are resampled as well are too narrow with five seeds where seeds vary
+    more than images: they contain the truth in 87 of 100 studies (`experiments.benchmark coverage`), this in 93.
 
     Args:
         values: [n] float, the metric or its paired difference for each seed, on the images as they are.

@@ -1,7 +1,7 @@
 """The best learned policy of a study against every rival and control with as many glimpses.
 
 A cell is a policy with its further axes, such as SUPERVISION. Cells are held against each other where they agree in the
-number of glimpses and in all axes on which every run has a value, such as the pooled size: those are of the whole network.
+number of glimpses, and in all axes on which every run has a value, such as the pooled size: those are of the network.
 """
 
 import hashlib
@@ -35,9 +35,9 @@ def pairs_with_rivals(runs, chosen_by):
             it leaves the comparison free of the luck of the choice.
 
     Returns:
-        DataFrame with a row a rival or control, by number of glimpses: the axes that both share; "learner" and "against",
-        the names of the two cells; "role" of the second; "mine" and "theirs", lists of the names of their runs, paired
-        by seed. Without rows where nothing can be compared.
+        DataFrame with a row a rival or control, by number of glimpses: the axes that both share; "learner" and
+        "against", the names of the two cells; "role" of the second; "mine" and "theirs", lists of the names of their
+        runs, paired by seed. Without rows where nothing can be compared.
     """
     shared = [axis for axis in cell_axes_of(runs)
               if axis not in ("POLICY",) and (axis == "NUM_GLIMPSES" or runs[axis].notna().all())]
@@ -62,10 +62,10 @@ def pairs_with_rivals(runs, chosen_by):
 def against_rivals(pairs, values, resampled=None):
     """What the best learner gains over each rival and control: intervals, and p-values corrected for their number.
 
-    Three tests answer "is the difference 0?". `p_seeds`, the paired t test, is the one to quote, as it belongs to the
-    interval over seeds and can be small at few seeds; `p_images` is to be quoted in its place where it is known, for who
-    speaks of a difference means other test images as well. `p_flips` assumes least, and at five seeds cannot fall
-    below 0.0625. Each is corrected by Holm over those that the learner is compared to at as many glimpses.
+    Three tests answer "is the difference 0?". `p_images` is the one to quote where it is known, for who speaks of a
+    difference means other test images as well. Else quote `p_seeds`, the paired t test: it belongs to the interval over
+    seeds, and can be small at few seeds. `p_flips` assumes least, but at five seeds cannot fall below 0.0625. Each is
+    corrected by Holm over those that the learner is compared to at as many glimpses.
 
     Args:
         pairs: of `pairs_with_rivals`.
@@ -73,8 +73,8 @@ def against_rivals(pairs, values, resampled=None):
         resampled: dict, run -> Resampled, of this metric, for some of the runs or for none.
 
     Returns:
-        `pairs` with the columns "pairs", their number; "difference", "difference_low" and "difference_high", over seeds;
-        "images_low" and "images_high", over seeds and images; "p_seeds", "p_images", "p_flips". NaN: not known.
+        `pairs` with the columns "pairs", their number; "difference", "difference_low" and "difference_high", over
+        seeds; "images_low" and "images_high", over seeds and images; "p_seeds", "p_images", "p_flips". NaN: not known.
     """
     rows = [_compared(row.mine, row.theirs, values, resampled or {}) for row in pairs.itertuples()]
     columns = ["pairs", "difference", "difference_low", "difference_high", "images_low", "images_high",

@@ -18,7 +18,9 @@ from glimpse.errors import GlimpseError
 # is known otherwise; a ceiling knows the objects, and is no result.
 ROLES = ("learns", "control", "rival", "ceiling")
 # Of policies in results that do not tell their role.
-ROLES_BY_NAME = {"learned": "learns", "candidates": "learns", "fixed": "control", "random": "control", "repeat": "control"}
+ROLES_BY_NAME = {
+    "learned": "learns", "candidates": "learns", "fixed": "control", "random": "control", "repeat": "control",
+}
 MAP = "voc10_map@0.50:0.95"
 
 
@@ -108,7 +110,8 @@ def _read_run(path):
         row |= {f"policy/{split}/{glimpse}/{statistic}/{delta}": value for glimpse, statistics in glimpses.items()
                 for statistic, deltas in statistics.items() for delta, value in deltas.items()}
     for split, kinds in results.get("errors", {}).items():
-        row |= {f"errors/{split}/{kind}/{key}": value for kind, of_kind in kinds.items() for key, value in of_kind.items()}
+        row |= {f"errors/{split}/{kind}/{key}": value
+                for kind, of_kind in kinds.items() for key, value in of_kind.items()}
     row["role"] = _role(path, results, axes)
     return row | {key: results.get(key) for key in ("parameters", "milliseconds_per_image")} | {"log": log}
 

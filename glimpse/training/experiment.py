@@ -125,7 +125,7 @@ class Experiment:
         return time.perf_counter() - start
 
     def evaluate(self, split, confidence=None):
-        """Detects on every image of a split; returns what `evaluate_detector` does, and "errors" and "proposal_recall" beside it.
+        """Detects on every image of a split; returns what `evaluate_detector` does, "errors" and "proposal_recall".
 
         confidence: that a proposal shows background, at which it gets no further glimpse; None for all T.
         """

@@ -20,8 +20,14 @@ def distinct_scores(detections):
     return detections
 
 
+def copies(images, counts):
+    """Each image as often as its count says: the obvious way to resample."""
+    return [image for image, count in zip(images, counts) for _ in range(count)]
+
+
 def test_by_hand(tmp_path):
-    detections = [detected([[0, 0, 10, 10], [50, 50, 60, 60]], [0.5, 0.4], [0, 1]), detected([[0, 0, 10, 7]], [0.9], [1])]
+    first = detected([[0, 0, 10, 10], [50, 50, 60, 60]], [0.5, 0.4], [0, 1])
+    detections = [first, detected([[0, 0, 10, 7]], [0.9], [1])]
     objects = [truth([[0, 0, 10, 10]], [0]), truth([[0, 0, 10, 10], [0, 0, 5, 5]], [1, 0], [False, True])]
     matches = match(detections, objects, 3)
     write_matches(tmp_path / "m.npz", matches)
@@ -46,7 +52,7 @@ def test_what_is_kept_scores_as_the_detections_do(tmp_path_factory, data_set):
 def test_repeated_images_are_worth_what_they_are_when_repeated(data_set, counts):
     detections, ground_truth = distinct_scores(data_set[0]), data_set[1]
     counts = counts[:len(detections)]
-    repeated = [[image for image, count in zip(part, counts) for _ in range(count)] for part in (detections, ground_truth)]
+    repeated = copies(detections, counts), copies(ground_truth, counts)
     found = resampled_maps(match(detections, ground_truth, len(NAMES)), [counts])
     np.testing.assert_allclose(found, [evaluate(*repeated, NAMES).get(MAP, np.nan)], atol=1e-6)
 
@@ -72,7 +78,7 @@ def test_the_file_of_500_images_is_small_and_resampling_agrees_with_repeating(tm
     assert (tmp_path / "m.npz").stat().st_size < 300_000
     counts = random.multinomial(500, np.full(500, 1 / 500), size=3)
     for row, found in zip(counts, resampled_maps(read_matches(tmp_path / "m.npz"), counts)):
-        repeated = [[image for image, count in zip(part, row) for _ in range(count)] for part in (detections, objects)]
+        repeated = copies(detections, row), copies(objects, row)
         assert found == pytest.approx(evaluate(*repeated, names)[MAP], abs=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""What runs leave beside `results.json`, and what a study makes of it, by tiny runs from the first command to the report."""
+"""What runs leave beside `results.json`, and what a study makes of it: tiny runs, from the command to the report."""
 
 import json
 

@@ -93,7 +93,7 @@ def test_errors_by_kind_and_undefined_metrics_are_columns(tmp_path, write_run):
         ({"SEED=0/results.json": '{"metrics": {}, "log": {"reward": [1]}}'}, "SEED=0/results.json has a log"),
         ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": 1}}'}, "SEED=0/results.json has a log"),
         ({"SEED=0/results.json": '{"metrics": {}, "log": 1}'}, "SEED=0/results.json has a log"),
-        ({"SEED=0/results.json": '{"metrics": {}, "policy_role": "boss"}'}, "SEED=0/results.json has the policy_role 'boss'"),
+        ({"SEED=0/results.json": '{"metrics": {}, "policy_role": "boss"}'}, "has the policy_role 'boss'"),
         ({"photos/results.json": '{"metrics": {}}'}, "photos is not named by axes"),
         ({f"{name}/results.json": '{"metrics": {}}' for name in ("X=1,SEED=0", "X=1.0,SEED=0")}, "same axes"),
     ],

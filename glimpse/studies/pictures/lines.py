@@ -69,7 +69,7 @@ def _extends(key, other):
 
 
 def _styles(axes, keys):
-    """How to draw the line of each key: colour and marker tell the policy, dashes and filling the lines of one policy apart.
+    """How to draw the line of each key: colour and marker tell the policy, dashes and filling its lines apart.
 
     Without the axis POLICY, and of a policy with more lines than can be told apart so, each has a colour of its own.
     """
@@ -119,7 +119,7 @@ def name_at_ends(axes, lines, places, values):
 
 
 def _apart(values, least):
-    """Ascending values, moved as little as makes neighbours differ by `least`: those that collide share their middle."""
+    """Ascending values, moved as little as makes neighbours differ by `least`; those that collide keep their mean."""
     groups = [[value, 1] for value in values]  # middle and number
     merged = []
     for group in groups:

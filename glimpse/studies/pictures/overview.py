@@ -53,7 +53,7 @@ def plot_time_over_glimpses(table, x="NUM_GLIMPSES"):
 
 
 def plot_map_over_time(table, x="NUM_GLIMPSES", metric="mAP"):
-    """Draws mAP over the time an image takes, one line a policy; beside each point stands its value of x, where lines are few.
+    """Draws mAP over the time an image takes, one line a policy; beside each point of a few stands its value of x.
 
     Args:
         table: DataFrame with a row a cell: the axes, "milliseconds_per_image", and "mean", "low" and "high" of
@@ -124,8 +124,8 @@ def plot_errors_by_kind(table, x="NUM_GLIMPSES"):
     """Draws the AP that mending each kind of error would gain over an axis of the study, a panel a kind.
 
     Args:
-        table: DataFrame with a row a cell and kind: the axes, "kind", and "mean", "low" and "high" of AP in 0..1 (NaN: no
-            interval, and none is drawn where lines are many).
+        table: DataFrame with a row a cell and kind: the axes, "kind", and "mean", "low" and "high" of AP in 0..1
+            (NaN: no interval; none is drawn where lines are many).
         x: the axis to draw over; numbers, or an ordered category.
 
     Returns:
@@ -175,7 +175,7 @@ def _name_many(axes, lines, places, values):
 
 
 def _draw_over(axes, table, x, columns, scale):
-    """Draws a table, indexed from 0, over the axis x; returns its lines, the cells they share, and where each cell is."""
+    """Draws a table, indexed from 0, over the axis x; returns its lines, their shared cells, and where each cell is."""
     lines, shared = lines_over(table, x)
     positions = positions_of(table[x])
     places = table[x].map(positions).astype(float)

@@ -45,7 +45,8 @@ def summary_text(contents):
     head = f"{contents.split} split, mAP in percent, means over seeds; "
     head += f"to T=1: paired difference of {first} to one glimpse"
     notes = [f"no run with one glimpse to compare with: {name}" for name in sections.unpaired(main)]
-    notes += [f"undefined, no object of the {contents.split} split counts: {name}" for names in main["undefined"] for name in names]
+    notes += [f"undefined, no object of the {contents.split} split counts: {name}"
+              for names in main["undefined"] for name in names]
     text = [head, plain(shown), *notes]
     ceilings, rivals = contents.ceilings[first], contents.rivals[first]
     if len(ceilings):

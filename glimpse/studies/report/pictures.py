@@ -20,7 +20,9 @@ class Picture(NamedTuple):
 
 
 def draw(contents):
-    """The pictures of a study by group, {"results": [Picture, ...], ...}; none without an axis to draw over, or any result.
+    """The pictures of a study by group, {"results": [Picture, ...], ...}.
+
+    There are none without an axis to draw over, or without a result.
 
     Those over the axis are named after it: `map_over_glimpses.png`, `map_over_pooled_size.png`.
     """

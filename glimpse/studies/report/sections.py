@@ -22,14 +22,23 @@ HOW_TO_READ = """\
   in 95 of 100 if the noise of seeds is normal, 88 if skewed (97 for paired differences), 96 if heavy-tailed. The
   percentile bootstrap: 83, 78, 83 (docs/results/coverage.json). With two seeds it is wide, as it must be. With one
   seed there is none: [-].
-* It tells of the seeds, on these test images. The interval over *seeds and images* tells of other images as well: images
-  are resampled 1000 times, the same for both policies, and the variances of images and of seeds are added.
-* A difference is taken run by run to the run of the same seed, in points of mAP, so what the two runs have in common
-  cancels. An interval that holds 0 leaves the sign of the effect open. Each speaks for itself alone: of many, some miss.
+* It tells of the seeds, on these test images. The interval over *seeds and images* tells of other images as well.
+  Images are resampled 1000 times, the same for both policies, and the variances of images and of seeds are added.
+* A difference is taken run by run to the run of the same seed, in points of mAP. What the two runs have in common
+  cancels. An interval that holds 0 leaves the sign of the effect open. Of many intervals some miss the truth.
 * p is two-sided, and corrected by Holm for the number of policies compared to at as many glimpses. Quote that of *seeds
-  and images* where it is given, else that of *seeds* (paired t test). *Sign flips* is exact and assumes least, but with
-  n seeds cannot fall below 2 / 2^n before the correction: with five seeds 0.0625. It can never confirm a result then.
+  and images* where it is given, else that of *seeds* (paired t test). *Sign flips* is exact and assumes least. But with
+  n seeds it cannot fall below 2 / 2^n before the correction, with five seeds 0.0625: it cannot confirm a result there.
 * Milliseconds an image are the median over the runs of a cell; runs that shared the machine slowed each other.
+"""
+
+
+ERRORS = """\
+Points of mAP 50 that a run would gain if all errors of one kind were mended, and in brackets their number. Both are
+means over seeds (TIDE, Bolya et al. 2020). Gains do not add up. *Classification*: on an object of another class (IoU
+0.5 or more). *Localisation*: beside an object of its class (0.1 to 0.5). *Both*: beside an object of another class.
+*Duplicate*: on an object found already. *Background*: on no object (up to 0.1). *Missed*: objects that no detection
+finds, nor would with another class or box.
 """
 
 
@@ -87,7 +96,8 @@ def compared(tables, columns):
 
 
 def _what_was_run(runs, directory):
-    lines = [f"* {axis}: {', '.join(axis_value(v) for v in runs[axis].dropna().drop_duplicates().sort_values())}" for axis in axes_of(runs)]
+    values = {axis: runs[axis].dropna().drop_duplicates().sort_values() for axis in axes_of(runs)}
+    lines = [f"* {axis}: {', '.join(map(axis_value, of_axis))}" for axis, of_axis in values.items()]
     plan = directory / "study.json"
     missing = []
     if plan.exists():
@@ -115,13 +125,14 @@ def _undefined(main, split):
     if not names:
         return []
     listed = ", ".join(f"`{name}`" for name in names[:5]) + (", ..." if len(names) > 5 else "")
-    return [f"mAP is undefined for {len(names)} of the runs, since no object of the {split} split counts there: {listed}."]
+    return [f"mAP is undefined for {len(names)} of the runs, since no object of the {split} split counts there: "
+            f"{listed}."]
 
 
 def _ceilings(tables):
     if next(iter(tables.values())).empty:
         return []
-    text = "What glimpses could reach that are told where the objects are. No network can know that: these are no results."
+    text = "What glimpses could reach that are told where the objects are. These are no results."
     return ["## Ceilings", text, markdown(_results(tables))]
 
 
@@ -146,8 +157,8 @@ def _rivals(contents):
         if main[column].notna().any():
             shown[name] = main[column].map(p_value)
     pairs = int(main["pairs"].max())
-    notes = [f"With {pairs} seeds the smallest p of sign flips is {2 / 2 ** pairs:.4g}, before it is corrected for the number of "
-             "policies."] if main["p_flips"].notna().any() else []
+    notes = [f"With {pairs} seeds the smallest p of sign flips is {2 / 2 ** pairs:.4g}, before it is corrected for the "
+             "number of policies."] if main["p_flips"].notna().any() else []
     others = {name: table for name, table in tables.items() if name != label}
     more = [markdown(compared(others, ["learner", "against"]))] if others else []
     return [title, text, markdown(shown), *notes, *more]
@@ -184,12 +195,7 @@ def _errors(errors, pictures):
     for kind, table in errors.groupby("kind", sort=False):
         shown[kind] = [("-" if np.isnan(gained) else f"{100 * gained:.1f} ({count:,.0f})")
                        for gained, count in table[["mean", "count"]].to_numpy(float)]
-    text = ("Points of mAP 50 that a run would gain if all errors of one kind were mended, and in brackets their number; means "
-            "over seeds (TIDE, Bolya et al. 2020). Gains do not add up. *Classification*: on an object (IoU 0.5 or more) of "
-            "another class. *Localisation*: beside an object of its class (0.1 to 0.5). *Both*: beside an object of another "
-            "class. *Duplicate*: on an object found already. *Background*: on no object (IoU to 0.1). *Missed*: objects that no "
-            "detection is on or beside.")
-    return ["## Errors by kind", text, markdown(shown), *_shown(pictures)]
+    return ["## Errors by kind", ERRORS.strip(), markdown(shown), *_shown(pictures)]
 
 
 def _classes(by_class, pictures):

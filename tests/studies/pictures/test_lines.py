@@ -62,5 +62,11 @@ def test_lines_stand_in_the_order_of_the_table_and_keep_their_style():
     rows = [(2, "b", 1), (2, "a", 2), (3, "b", 2), (3, "a", 2)]
     columns = ["NUM_GLIMPSES", "POLICY", "SIZE"]
     found, reverse = styles(rows, columns), styles(rows[::-1], columns)
-    assert list(found) == ["b, SIZE=1", "a, SIZE=2", "b, SIZE=2"] and list(reverse) == ["a, SIZE=2", "b, SIZE=2", "b, SIZE=1"]
-    assert found == reverse
+    assert list(found) == ["b, SIZE=1", "a, SIZE=2", "b, SIZE=2"]
+    assert list(reverse) == ["a, SIZE=2", "b, SIZE=2", "b, SIZE=1"] and found == reverse
+
+
+def test_a_policy_with_many_lines_has_a_colour_for_each():
+    found = styles([(2, "learned", size) for size in range(9)] + [(2, "fixed", 1)], ["NUM_GLIMPSES", "POLICY", "SIZE"])
+    assert len({(style["color"], style["marker"]) for style in found.values()}) == 10
+    assert found["fixed, SIZE=1"]["color"] == "#0072B2"
