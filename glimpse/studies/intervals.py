@@ -34,9 +34,10 @@ def t_test(differences):
     """The two-sided p-value of the paired t test: how often so large a mean would arise by chance were the true one 0.
 
     It belongs to `t_interval`, which excludes 0 where p < 0.05, and can be small with few seeds, which no test by
-    exchanges can. Its price is the assumption that the means of seeds are nearly normal. Colas, Sigaud and Oudeyer ("A
-    Hitchhiker's Guide to Statistical Comparisons of Reinforcement Learning Algorithms", 2019) find the t test the
-    most robust of the usual ones at few seeds, also where that does not hold.
+    exchanges can. Its price is the assumption that differences are nearly normal; what that costs is measured, see
+    above. Colas, Sigaud and Oudeyer ("A Hitchhiker's Guide to Statistical Comparisons of Reinforcement Learning
+    Algorithms", 2019) compare the usual tests at few seeds by simulation, and recommend the t test (that of Welch, as
+    theirs are not paired).
 
     Args:
         differences: [n] float, one a seed.
@@ -91,6 +92,9 @@ def holm(p_values):
 
 def seeds_and_images(values, resampled):
     """The 95 % interval and p-value of a mean where seeds and test images both are samples.
+
+    The choice of data varies results markedly (Bouthillier et al., "Accounting for Variance in Machine Learning
+    Benchmarks", 2021), and more seeds do not lessen that.
 
     The variance of the mean has two parts, which are added: that of seeds, s^2 / n, and that of images, the variance of
     the mean over seeds when images are resampled (Efron, "Bootstrap methods", 1979). What depends on both at once is in

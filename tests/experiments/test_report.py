@@ -213,8 +213,10 @@ def test_ceilings_stand_apart_and_are_no_rivals(tmp_path):
         write_run(tmp_path, f"NUM_GLIMPSES=2,POLICY=learned,SEED={seed}", 0.6 + seed / 50)
         write_run(tmp_path, f"NUM_GLIMPSES=2,POLICY=refine,SEED={seed}", 0.62 + seed / 40, policy_role="rival")
         write_run(tmp_path, f"NUM_GLIMPSES=2,POLICY=oracle,SEED={seed}", 0.9, policy_role="ceiling")
+    (tmp_path / "study.json").write_text(json.dumps({"runs": [path.name for path in tmp_path.iterdir()]}))
     contents = read_contents(tmp_path)
     text = write_report(contents).read_text()
+    assert "* finished: 12 runs\n" in text  # none is missing
     sections = dict(part.split("\n", 1) for part in text.split("\n## "))
     assert "oracle" not in "".join(body for name, body in sections.items() if name != "Ceilings").split("* finished")[1]
     assert "| 2 | oracle | ceiling | 3 | 85.5" in sections["Ceilings"]
@@ -244,6 +246,13 @@ def test_undefined_results_stand_last(study):
     text = report(study).read_text()
     assert "undefined for 1 of the runs" in text and "| 5 | fixed | control | 0 | - | - | - | - | 3.2 |" in text
     assert text.index("| 1 | - | - | 3 |") < text.index("| 5 | fixed | control | 0 |")
+
+
+def test_cells_without_a_value_on_the_axis_of_the_pictures_are_left_out_of_them(tmp_path):
+    for name in ("POLICY=learned,RATE=0.1", "POLICY=learned,RATE=0.2", "POLICY=learned,SCHEDULE=late"):
+        write_run(tmp_path, f"{name},SEED=0", 0.5)
+    assert "| learned | - | late | learns | 1 |" in report(tmp_path).read_text()
+    assert (tmp_path / "map_over_rate.png").exists()
 
 
 def test_faults_are_named(study, tmp_path):

@@ -30,7 +30,7 @@ class Contents(NamedTuple):
     """
 
     directory: Path  # of the study
-    runs: pd.DataFrame  # of `read_study`, without ceilings
+    runs: pd.DataFrame  # of `read_study`, those of the best cell first
     split: str  # whose metrics the tables hold
     x: str | None  # the axis that pictures are drawn over; without one there are none
     results: dict  # label -> `summarise`
@@ -42,6 +42,11 @@ class Contents(NamedTuple):
     errors: pd.DataFrame  # `summarise` of the AP gained by mending a kind of error, with the columns "kind" and "count"
     by_class: pd.DataFrame  # `summarise` of the AP 50:95 of a class, with the column "class"
     training: pd.DataFrame  # `learning_curves`
+
+    @property
+    def ranked(self):
+        """The runs without those of ceilings, which all tables but one are made of."""
+        return _without_ceilings(self.runs)
 
     @property
     def main(self):
@@ -71,14 +76,14 @@ def read_contents(directory, split="test"):
     runs = by_result(runs, main)
     tables = {label: summarise(runs, metric) for label, metric in metrics.items()}
     is_ceiling = next(iter(tables.values()))["role"].eq("ceiling").fillna(False)
-    runs = runs[~runs["role"].eq("ceiling").fillna(False)]
+    everything, runs = runs, _without_ceilings(runs)
     pairs, chosen_on = _pairs(runs, main, split)
     resampled = resample_images(Path(directory), sum(pairs["mine"] + pairs["theirs"], []), split)
     thresholds = {iou: f"{split}/voc10_map@{iou:.2f}" for iou in IOU_THRESHOLDS}
     classes = {column.removeprefix(f"{split}/{CLASSES}"): column for column in runs if f"{split}/{CLASSES}" in column}
     return Contents(
         Path(directory),
-        runs,
+        everything,
         split,
         horizontal_axis(runs),
         results={label: table[~is_ceiling].reset_index(drop=True) for label, table in tables.items()},
@@ -92,6 +97,10 @@ def read_contents(directory, split="test"):
         by_class=_stacked(runs, classes, "class"),
         training=learning_curves(runs),
     )
+
+
+def _without_ceilings(runs):
+    return runs[~runs["role"].eq("ceiling").fillna(False)]
 
 
 def _pairs(runs, metric, split):

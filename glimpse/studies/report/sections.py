@@ -52,10 +52,10 @@ def report(contents, pictures):
     Raises:
         GlimpseError: `study.json` is not what it should be.
     """
-    runs, split = contents.runs, contents.split
+    runs, split = contents.ranked, contents.split
     blocks = [
         f"# Study `{contents.directory.resolve().name}`",
-        _what_was_run(runs, contents.directory),
+        _what_was_run(contents.runs, contents.directory),
         f"## Results on the {split} split",
         markdown(_results(contents.results)),
         *_undefined(contents.main, split),
@@ -138,7 +138,7 @@ def _ceilings(tables):
 
 def _rivals(contents):
     """The best learner against each rival and control: intervals and p-values, then the other thresholds."""
-    runs, tables, main = contents.runs, contents.rivals, next(iter(contents.rivals.values()))
+    runs, tables, main = contents.ranked, contents.rivals, next(iter(contents.rivals.values()))
     if not runs["role"].eq("learns").any():
         return []
     title = "## Best learner against every rival and control, at equal number of glimpses"
