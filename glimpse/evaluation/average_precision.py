@@ -10,6 +10,7 @@ these become AP.
 """
 
 import numpy as np
+from scipy import sparse
 
 from glimpse.evaluation.matches import match
 
@@ -95,26 +96,24 @@ def resampled_maps(matches, counts, thresholds=IOU_THRESHOLDS):
                for threshold in thresholds]
     total, defined = np.zeros(counts.shape[1]), np.zeros(counts.shape[1])
     for label in np.flatnonzero(matches.positives):
-        chosen = np.flatnonzero(matches.labels == label)
-        objects = matches.object_images[counted[matches.object_labels[counted] == label]]
-        positives = counts[objects].sum(axis=0)
-        area = np.zeros(counts.shape[1])
-        # Behind the last true positive nothing matters.
-        last = max((np.flatnonzero(true[chosen])[-1] for true, _ in decided if true[chosen].any()), default=-1)
-        chosen = chosen[:last + 1]
-        weights = counts[matches.images[chosen]]
-        everything = np.cumsum(weights, axis=0)
-        for true, false in decided:
-            true, ignored = true[chosen], ~(true[chosen] | false[chosen])
-            if not true.any():
-                continue
-            weight = weights[true]
-            seen = everything[true]
-            if ignored.any():
-                before = np.concatenate([np.zeros_like(weights[:1]), np.cumsum(weights[ignored], axis=0)])
-                seen -= before[np.cumsum(ignored)[true]]
-            precision = np.cumsum(weight, axis=0)
-            np.divide(precision, np.maximum(seen, 1, out=seen), out=precision)
+        of_class = matches.labels == label
+        positives = counts[matches.object_images[counted[matches.object_labels[counted] == label]]].sum(axis=0)
+        images, area = matches.images[of_class], np.zeros(counts.shape[1])
+        at_threshold = [(true[of_class], false[of_class]) for true, false in decided]
+        # Sums are needed at true positives alone, so what lies between two of them is added up at once.
+        ends = np.flatnonzero(np.any([true for true, _ in at_threshold], axis=0))
+        stretches = np.searchsorted(ends, np.arange(len(images)))
+        between = sparse.csr_array((np.ones(len(images), np.float32), (stretches, images)), (len(ends) + 1, len(counts)))
+        everything = np.cumsum(between @ counts, axis=0)
+        for true, false in at_threshold:
+            places, ignored = np.flatnonzero(true), np.flatnonzero(~(true | false))
+            weight = counts[images[places]]
+            seen = everything[np.searchsorted(ends, places)]
+            if len(ignored):
+                before = np.cumsum(counts[images[ignored]], axis=0)
+                before = np.concatenate([np.zeros_like(before[:1]), before])
+                seen -= before[np.searchsorted(ignored, places)]
+            precision = np.cumsum(weight, axis=0) / np.maximum(seen, 1)
             envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
             area += np.einsum("db,db->b", envelope, weight)
         total += np.divide(area, positives * len(decided), out=np.zeros_like(area), where=positives > 0)
