@@ -103,7 +103,8 @@ def resampled_maps(matches, counts, thresholds=IOU_THRESHOLDS):
         # Sums are needed at true positives alone, so what lies between two of them is added up at once.
         ends = np.flatnonzero(np.any([true for true, _ in at_threshold], axis=0))
         stretches = np.searchsorted(ends, np.arange(len(images)))
-        between = sparse.csr_array((np.ones(len(images), np.float32), (stretches, images)), (len(ends) + 1, len(counts)))
+        once = np.ones(len(images), np.float32)
+        between = sparse.csr_array((once, (stretches, images)), shape=(len(ends) + 1, len(counts)))
         everything = np.cumsum(between @ counts, axis=0)
         for true, false in at_threshold:
             places, ignored = np.flatnonzero(true), np.flatnonzero(~(true | false))

@@ -117,16 +117,17 @@ def _read_run(path):
 
 
 def _role(path, results, axes):
-    """The role that the results tell; in those without it, that of the policy by its name, None for one glimpse."""
-    if "policy_role" in results:
-        role = results["policy_role"]
-        if role is not None and role not in ROLES:
-            raise GlimpseError(f"{path} has the policy_role {role!r}; it must be one of {', '.join(ROLES)}, or null")
-        return role
+    """The role that the results tell; in those without it, that of the policy by its name.
+
+    With one glimpse a policy has nothing to do: its configuration names one all the same, which has no role there.
+    """
     known = results.get("configuration", {}) | axes
+    role = results.get("policy_role")
+    if role is not None and role not in ROLES:
+        raise GlimpseError(f"{path} has the policy_role {role!r}; it must be one of {', '.join(ROLES)}, or null")
     if str(known.get("NUM_GLIMPSES")) == "1":
-        return None
-    return ROLES_BY_NAME.get(str(known.get("POLICY")).strip("@()"))
+        return role if role in ("rival", "ceiling") else None
+    return role if "policy_role" in results else ROLES_BY_NAME.get(str(known.get("POLICY")).strip("@()"))
 
 
 def _is_log(log):

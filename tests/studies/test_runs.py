@@ -61,6 +61,7 @@ def test_roles_are_told_by_the_results_or_else_known_by_name(tmp_path, write_run
     write_run(tmp_path, "NUM_GLIMPSES=3,POLICY=mine,SEED=0", 0.1, policy_role="rival")
     write_run(tmp_path, "NUM_GLIMPSES=3,POLICY=learned,SEED=0", 0.1, policy_role="ceiling")
     write_run(tmp_path, "NUM_GLIMPSES=1,POLICY=none,SEED=0", 0.1, policy_role=None)
+    write_run(tmp_path, "NUM_GLIMPSES=1,POLICY=unused,SEED=0", 0.1, policy_role="learns")
     # Without the axis, the configuration tells.
     write_run(tmp_path, "NUM_GLIMPSES=4,SEED=0", 0.1, configuration={"POLICY": "@random()"})
     roles = read_study(tmp_path)["role"]
