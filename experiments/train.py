@@ -6,6 +6,7 @@ import gin
 
 from experiments.launch import exit_on_error, parser
 from glimpse import config
+from glimpse.evaluation.matches import match, matches_file, write_matches
 from glimpse.files import write_json, write_whole
 from glimpse.training import run
 from glimpse.training.experiment import Experiment
@@ -35,10 +36,13 @@ def train(experiment, workdir):
     evaluated = {split: experiment.evaluate(split) for split in experiment.evaluation_splits}
     seconds["evaluate"] = time.perf_counter() - start
     write_whole(workdir / run.OPERATIVE_CONFIG, gin.operative_config_str())
+    for split, result in evaluated.items():
+        write_matches(workdir / matches_file(split), match(
+            result["detections"], result["ground_truth"], len(experiment.trained_on.class_names)))
     write_json(workdir / run.RESULTS, {
         "configuration": config.macros(),
         **{part: {split: result[part] for split, result in evaluated.items()}
-           for part in ("metrics", "policy")},
+           for part in ("metrics", "policy", "errors")},
         "proposal_recall": {f"{split}@{iou}": share for split, result in evaluated.items()
                             for iou, share in result["proposal_recall"].items()},
         "parameters": experiment.detector.count_params(),
@@ -50,8 +54,9 @@ def train(experiment, workdir):
         "log": run.log_by_columns(workdir),
     })
     for split, result in evaluated.items():
-        print(f"{split}: " + "  ".join(f"{key} {100 * value:.1f}" for key, value in result["metrics"].items()
-                                       if "voc10_map" in key and key[-4:] in ("0.50", "0.70", "0.80", "0.95")))
+        shown = [f"{key} {100 * value:.1f}" for key, value in result["metrics"].items()
+                 if "voc10_map" in key and key[-4:] in ("0.50", "0.70", "0.80", "0.95")]
+        print(f"{split}: {'  '.join(shown) or 'mAP undefined, for no object of this split counts'}")
     print(f"results: {workdir / run.RESULTS}")
 
 

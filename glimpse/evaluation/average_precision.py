@@ -5,12 +5,14 @@ Challenge", IJCV 2010, and the VOC development kit: VOC 2007 averages precision 
 recall, VOC 2010 and later take the area under the monotone precision envelope.
 
 The file reads in the order of the data: detections and ground truth are checked, every detection is held
-against one object, detections in descending score become true and false positives, and these become AP.
+against one object (`glimpse.evaluation.matches`), detections in descending score become true and false positives, and
+these become AP.
 """
 
 import numpy as np
+from scipy import sparse
 
-from glimpse.geometry.overlaps import pairwise_iou
+from glimpse.evaluation.matches import match
 
 IOU_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
@@ -55,41 +57,69 @@ def evaluate(detections, ground_truth, class_names, iou_thresholds=IOU_THRESHOLD
         for i, image in enumerate(ground_truth)
     ]
 
-    scores, labels, overlaps, objects = _matches_by_score(detections, ground_truth)
-    difficult = np.concatenate([np.zeros(0, bool), *(image["difficult"] for image in ground_truth)])
-    true_labels = np.concatenate([np.zeros(0, int), *(image["labels"] for image in ground_truth)])
-    positives = np.bincount(true_labels[~difficult], minlength=len(class_names))
+    return average_precisions(match(detections, ground_truth, len(class_names)), class_names, thresholds)
 
-    # AP per protocol, threshold and class; NaN marks what is undefined.
+
+def average_precisions(matches, class_names, thresholds=IOU_THRESHOLDS):
+    """What `evaluate` returns, from `glimpse.evaluation.matches.Matches`, and so from the file of a run."""
     precisions = {name: np.full([len(thresholds), len(class_names)], np.nan) for name in PROTOCOLS}
-    of_class = [np.flatnonzero(labels == label) for label in range(len(class_names))]
+    positives = matches.positives
+    of_class = [np.flatnonzero(matches.labels == label) for label in range(len(class_names))]
     for row, threshold in enumerate(thresholds):
-        true, false = true_and_false_positives(overlaps, objects, difficult, threshold)
+        true, false = true_and_false_positives(matches.overlaps, matches.objects, matches.difficult, threshold)
         for label in np.flatnonzero(positives):
             chosen = of_class[label]
             for name, average_precision in PROTOCOLS.items():
                 precisions[name][row, label] = average_precision(true[chosen], false[chosen], positives[label])
-    return _named(precisions, thresholds, class_names)
+    return _named(precisions, thresholds, class_names)  # NaN marks what is undefined
 
 
-def best_matches(boxes, labels, true_boxes, true_labels):
-    """The object of its own class that each detection of one image overlaps most, difficult ones included.
+def resampled_maps(matches, counts, thresholds=IOU_THRESHOLDS):
+    """The mean of `voc10_map` over the thresholds, had every image been in the data set a number of times.
 
-    The choice does not depend on the threshold. Among equal overlaps the first object is chosen, as in
-    the development kit.
+    Which detections are true does not change when images are repeated: a copy of an image brings its own objects. So a
+    detection only counts as often as its image, and no image has to be repeated. Among the copies of a true positive
+    precision rises, so that the envelope at all of them is that at the last. Detections of one image with equal scores
+    are taken as if all copies of the first came before those of the second.
 
     Args:
-        boxes: [D, 4] float, xyxy in continuous pixels; `labels`: [D] int.
-        true_boxes: [G, 4] float, likewise; `true_labels`: [G] int.
+        matches: `glimpse.evaluation.matches.Matches` of N images.
+        counts: [B, N] whole numbers, how often each image is taken, for B resampled data sets.
+        thresholds: of IoU.
 
     Returns:
-        overlaps [D] float64, 0 where there is no object of that class, and objects [D] int, the indices
-        into `true_boxes`, of no meaning where the overlap is 0.
+        [B] float64; NaN where no object counts. Classes without one do not enter the mean.
     """
-    if len(true_boxes) == 0:
-        return np.zeros(len(boxes)), np.zeros(len(boxes), int)
-    overlaps = pairwise_iou(boxes, true_boxes) * (labels[:, None] == true_labels)
-    return overlaps.max(axis=1), overlaps.argmax(axis=1)
+    counts = np.ascontiguousarray(np.asarray(counts).T, np.float32)  # whole numbers up to 2^24 are exact
+    counted = np.flatnonzero(~matches.difficult)
+    decided = [true_and_false_positives(matches.overlaps, matches.objects, matches.difficult, threshold)
+               for threshold in thresholds]
+    total, defined = np.zeros(counts.shape[1]), np.zeros(counts.shape[1])
+    for label in np.flatnonzero(matches.positives):
+        of_class = matches.labels == label
+        positives = counts[matches.object_images[counted[matches.object_labels[counted] == label]]].sum(axis=0)
+        images, area = matches.images[of_class], np.zeros(counts.shape[1])
+        at_threshold = [(true[of_class], false[of_class]) for true, false in decided]
+        # Sums are needed at true positives alone, so what lies between two of them is added up at once.
+        ends = np.flatnonzero(np.any([true for true, _ in at_threshold], axis=0))
+        stretches = np.searchsorted(ends, np.arange(len(images)))
+        once = np.ones(len(images), np.float32)
+        between = sparse.csr_array((once, (stretches, images)), shape=(len(ends) + 1, len(counts)))
+        everything = np.cumsum(between @ counts, axis=0)
+        for true, false in at_threshold:
+            places, ignored = np.flatnonzero(true), np.flatnonzero(~(true | false))
+            weight = counts[images[places]]
+            seen = everything[np.searchsorted(ends, places)]
+            if len(ignored):
+                before = np.cumsum(counts[images[ignored]], axis=0)
+                before = np.concatenate([np.zeros_like(before[:1]), before])
+                seen -= before[np.searchsorted(ignored, places)]
+            precision = np.cumsum(weight, axis=0) / np.maximum(seen, 1)
+            envelope = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+            area += np.einsum("db,db->b", envelope, weight)
+        total += np.divide(area, positives * len(decided), out=np.zeros_like(area), where=positives > 0)
+        defined += positives > 0
+    return np.divide(total, defined, out=np.full_like(total, np.nan), where=defined > 0)
 
 
 def true_and_false_positives(overlaps, objects, difficult, threshold):
@@ -153,22 +183,6 @@ def _precision_envelope(true, false):
     found, wrong = np.cumsum(true), np.cumsum(false)
     precision = found / np.maximum(found + wrong, 1)  # 0 while all detections so far were ignored
     return np.maximum.accumulate(precision[::-1])[::-1]
-
-
-def _matches_by_score(detections, ground_truth):
-    """Scores, labels, overlaps and objects of all detections, in descending score, ties in the order given.
-
-    Objects are counted through all images, so that an index names one object of the data set.
-    """
-    columns = [(np.zeros(0), np.zeros(0, int), np.zeros(0), np.zeros(0, int))]
-    objects_before = 0
-    for found, true in zip(detections, ground_truth):
-        overlaps, objects = best_matches(found["boxes"], found["labels"], true["boxes"], true["labels"])
-        columns.append((found["scores"], found["labels"], overlaps, objects + objects_before))
-        objects_before += len(true["boxes"])
-    scores, labels, overlaps, objects = (np.concatenate(column) for column in zip(*columns))
-    order = np.argsort(-scores, kind="stable")
-    return scores[order], labels[order], overlaps[order], objects[order]
 
 
 def _named(precisions, thresholds, class_names):

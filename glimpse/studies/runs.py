@@ -14,6 +14,15 @@ import pandas as pd
 
 from glimpse.errors import GlimpseError
 
+# What a policy is in a study: it learns where to look; a control looks without having learned; a rival is the best that
+# is known otherwise; a ceiling knows the objects, and is no result.
+ROLES = ("learns", "control", "rival", "ceiling")
+# Of policies in results that do not tell their role.
+ROLES_BY_NAME = {
+    "learned": "learns", "candidates": "learns", "fixed": "control", "random": "control", "repeat": "control",
+}
+MAP = "voc10_map@0.50:0.95"
+
 
 def read_study(directory):
     """Reads the finished runs of a study.
@@ -27,9 +36,11 @@ def read_study(directory):
         which all values are numbers is numeric; one of sizes, such as 5 and 3x7, is an ordered category, by
         number of cells; an axis a run does not have is missing there; a study without the axis SEED gets it
         from the configuration), the metrics as "SPLIT/KEY", such as "test/voc10_map@0.50:0.95",
-        "policy/SPLIT/GLIMPSE/STATISTIC/DELTA", "proposal_recall/KEY", "seconds/KEY", "versions/KEY",
-        "machine/KEY", "parameters", "milliseconds_per_image", and "log", the columns of what the training
+        "policy/SPLIT/GLIMPSE/STATISTIC/DELTA", "errors/SPLIT/KIND/KEY", "proposal_recall/KEY", "seconds/KEY",
+        "versions/KEY", "machine/KEY", "parameters", "milliseconds_per_image", "role", that of the policy, one of ROLES
+        (missing with one glimpse, and where it is not known), and "log", the columns of what the training
         logged, {"step": [...], "class_loss": [...]} (None in results that were written without it).
+        A metric that is undefined, since no object of its split counts, is missing.
 
     Raises:
         GlimpseError: the directory is not there, holds no finished run, or holds one that cannot be read.
@@ -43,6 +54,7 @@ def read_study(directory):
 
     runs = pd.DataFrame(rows.values(), index=pd.Index(rows, name="run"))
     axes = sorted(axes_of(runs), key=lambda axis: axis == "SEED")  # the seeds of a cell stand together
+    runs["role"] = runs["role"].astype("string")
     for axis in axes:
         runs[axis] = _numbers_sizes_or_strings(runs[axis])
     twice = runs.index[runs.duplicated(axes)]
@@ -59,6 +71,12 @@ def axes_of(table):
 def cell_axes_of(table):
     """The axes that tell cells apart: all but SEED."""
     return [axis for axis in axes_of(table) if axis != "SEED"]
+
+
+def cell_name(axes, values):
+    """"learned" or "learned, POOLED_SIZE=3" from the values of a cell: a policy's name speaks for itself."""
+    named = [(axis, value) for axis, value in zip(axes, values) if not pd.isna(value)]
+    return ", ".join(str(value) if axis == "POLICY" else f"{axis}={value}" for axis, value in named)
 
 
 def is_ordered(axis):
@@ -84,13 +102,32 @@ def _read_run(path):
         raise GlimpseError(f"{path.parent} is not named by axes, like NUM_GLIMPSES=3,SEED=0; it is no run of a study")
     row = {"SEED": str(results.get("configuration", {}).get("SEED", 0))} | axes
     for split, metrics in splits.items():
-        row |= {f"{split}/{key}": value for key, value in metrics.items()}
+        undefined = {} if any("_map@" in key for key in metrics) else {MAP: np.nan}
+        row |= {f"{split}/{key}": value for key, value in (metrics | undefined).items()}
     for group in ("proposal_recall", "seconds", "versions", "machine"):
         row |= {f"{group}/{key}": value for key, value in results.get(group, {}).items()}
     for split, glimpses in results.get("policy", {}).items():
         row |= {f"policy/{split}/{glimpse}/{statistic}/{delta}": value for glimpse, statistics in glimpses.items()
                 for statistic, deltas in statistics.items() for delta, value in deltas.items()}
+    for split, kinds in results.get("errors", {}).items():
+        row |= {f"errors/{split}/{kind}/{key}": value
+                for kind, of_kind in kinds.items() for key, value in of_kind.items()}
+    row["role"] = _role(path, results, axes)
     return row | {key: results.get(key) for key in ("parameters", "milliseconds_per_image")} | {"log": log}
+
+
+def _role(path, results, axes):
+    """The role that the results tell; in those without it, that of the policy by its name.
+
+    With one glimpse a policy has nothing to do: its configuration names one all the same, which has no role there.
+    """
+    known = results.get("configuration", {}) | axes
+    role = results.get("policy_role")
+    if role is not None and role not in ROLES:
+        raise GlimpseError(f"{path} has the policy_role {role!r}; it must be one of {', '.join(ROLES)}, or null")
+    if str(known.get("NUM_GLIMPSES")) == "1":
+        return role if role in ("rival", "ceiling") else None
+    return role if "policy_role" in results else ROLES_BY_NAME.get(str(known.get("POLICY")).strip("@()"))
 
 
 def _is_log(log):

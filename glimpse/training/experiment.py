@@ -16,6 +16,7 @@ from glimpse.data.batches import training_batches
 from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, whole_number
 from glimpse.evaluation.coco_ap import evaluate_coco
+from glimpse.evaluation.errors_by_kind import errors_by_kind
 from glimpse.evaluation.evaluator import evaluate_detector
 from glimpse.data.feature_cache import FeatureCache
 from glimpse.training import estimators  # noqa: F401  configurations choose among them
@@ -124,7 +125,7 @@ class Experiment:
         return time.perf_counter() - start
 
     def evaluate(self, split, confidence=None, iterations=0):
-        """Detects on every image of a split; returns what `evaluate_detector` does, and "proposal_recall" beside it.
+        """Detects on every image of a split; returns what `evaluate_detector` does, "errors" and "proposal_recall".
 
         confidence: that a proposal shows background, at which it gets no further glimpse; None for all T. iterations: how
         often the network starts again from the boxes just found.
@@ -137,6 +138,7 @@ class Experiment:
                                    self.framing, confidence, iterations)
         if self.coco_ap:
             result["metrics"] |= evaluate_coco(result["detections"], result["ground_truth"], examples.class_names)
+        result["errors"] = errors_by_kind(result["detections"], result["ground_truth"], len(examples.class_names))
         # What the proposals themselves can reach, before any is moved: it bounds what the network can find.
         found = recall(self.proposals, examples, PROPOSAL_IOUS)[0]
         return result | {"proposal_recall": {f"{iou:.2f}": float(share) for iou, share in zip(PROPOSAL_IOUS, found)}}

@@ -123,3 +123,15 @@ def test_a_slow_pipeline_is_waited_for(tiny, tmp_path, capsys, monkeypatch):
     assert timed["pipeline alone"] > 190 and timed["step fed by the pipeline"] > 190 > timed["step alone"]
     assert 100 < result["waits_ms"] < timed["step fed by the pipeline"]
     assert f"a step waits {result['waits_ms']:.1f} ms for its batch" in capsys.readouterr().out
+
+
+def test_coverage_of_intervals_is_counted(tmp_path, capsys):
+    benchmark.main(["coverage", "--studies=40", "--runs=50", f"--json={tmp_path / 'x.json'}"])
+    result = json.loads((tmp_path / "x.json").read_text())
+    assert list(result["seeds"]) == ["normal", "skewed", "skewed, paired", "heavy-tailed"]
+    normal = result["seeds"]["normal"]
+    # Two values of one sign, as half of all pairs are, leave 0 outside their range; the width of t at two seeds is known.
+    assert normal["2"]["percentile bootstrap"]["covers"] < 0.8 < normal["2"]["t"]["covers"]
+    assert normal["2"]["studentised bootstrap"]["width"] is None and normal["5"]["t"]["width"] > 3
+    assert set(result["images"]["images"]["5"]) == {"t over seeds", "two-level percentile", "seeds and images"}
+    assert "two-level percentile" in capsys.readouterr().out

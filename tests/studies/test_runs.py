@@ -54,6 +54,34 @@ def test_the_seed_comes_from_the_configuration_where_it_is_no_axis(tmp_path, wri
     assert write_study(tmp_path, {"POOLED_SIZE=3": 0.1})["SEED"].tolist() == [7]
 
 
+def test_roles_are_told_by_the_results_or_else_known_by_name(tmp_path, write_run):
+    write_run(tmp_path, "NUM_GLIMPSES=1,SEED=0", 0.1)
+    for policy in ("learned", "candidates", "fixed", "random", "repeat", "mine"):
+        write_run(tmp_path, f"NUM_GLIMPSES=2,POLICY={policy},SEED=0", 0.1)
+    write_run(tmp_path, "NUM_GLIMPSES=3,POLICY=mine,SEED=0", 0.1, policy_role="rival")
+    write_run(tmp_path, "NUM_GLIMPSES=3,POLICY=learned,SEED=0", 0.1, policy_role="ceiling")
+    write_run(tmp_path, "NUM_GLIMPSES=1,POLICY=none,SEED=0", 0.1, policy_role=None)
+    write_run(tmp_path, "NUM_GLIMPSES=1,POLICY=unused,SEED=0", 0.1, policy_role="learns")
+    # Without the axis, the configuration tells.
+    write_run(tmp_path, "NUM_GLIMPSES=4,SEED=0", 0.1, configuration={"POLICY": "@random()"})
+    roles = read_study(tmp_path)["role"]
+    assert roles.loc["NUM_GLIMPSES=4,SEED=0"] == "control"
+    assert roles[roles.index.str.startswith("NUM_GLIMPSES=1")].isna().all()
+    found = {name.split(",")[1]: role for name, role in roles.items() if name.startswith("NUM_GLIMPSES=2")}
+    assert {name.split("=")[1]: role for name, role in found.items() if not pd.isna(role)} == {
+        "learned": "learns", "candidates": "learns", "fixed": "control", "random": "control", "repeat": "control"}
+    assert roles["NUM_GLIMPSES=3,POLICY=mine,SEED=0"] == "rival"
+    assert roles["NUM_GLIMPSES=3,POLICY=learned,SEED=0"] == "ceiling"
+
+
+def test_errors_by_kind_and_undefined_metrics_are_columns(tmp_path, write_run):
+    errors = {"test": {"missed": {"count": 3, "ap_gained": 0.25}}, "validation": {}}
+    write_run(tmp_path, "SEED=0", 0.1, errors=errors, metrics={"validation": {MAP: 0.1}, "test": {}})
+    runs = read_study(tmp_path)
+    assert runs["errors/test/missed/count"].tolist() == [3] and runs["errors/test/missed/ap_gained"].tolist() == [0.25]
+    assert runs["test/voc10_map@0.50:0.95"].isna().all() and "validation/voc10_map@0.50:0.95" not in runs
+
+
 @pytest.mark.parametrize(
     "files, message",
     [
@@ -66,6 +94,7 @@ def test_the_seed_comes_from_the_configuration_where_it_is_no_axis(tmp_path, wri
         ({"SEED=0/results.json": '{"metrics": {}, "log": {"reward": [1]}}'}, "SEED=0/results.json has a log"),
         ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": 1}}'}, "SEED=0/results.json has a log"),
         ({"SEED=0/results.json": '{"metrics": {}, "log": 1}'}, "SEED=0/results.json has a log"),
+        ({"SEED=0/results.json": '{"metrics": {}, "policy_role": "boss"}'}, "has the policy_role 'boss'"),
         ({"photos/results.json": '{"metrics": {}}'}, "photos is not named by axes"),
         ({f"{name}/results.json": '{"metrics": {}}' for name in ("X=1,SEED=0", "X=1.0,SEED=0")}, "same axes"),
     ],

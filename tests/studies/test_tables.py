@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glimpse.studies.runs import axes_of, read_study
-from glimpse.studies.tables import against_controls, against_fewer, bootstrap_interval, learning_curves, summarise
+from glimpse.studies.tables import against_fewer, by_result, learning_curves, summarise
 
 MAP = "voc10_map@0.50"
 
@@ -34,15 +34,18 @@ def test_means_and_paired_differences_by_hand(tmp_path, write_study):
     one = row(table, NUM_GLIMPSES=1)
     assert (one["seeds"], one["pairs"], one["unpaired"]) == (3, 0, [])
     assert one["mean"] == pytest.approx(0.3)
-    # Three values: one resample in 27 repeats the smallest thrice, so the 2.5 % quantile is the smallest.
-    assert (one["low"], one["high"]) == pytest.approx((0.1, 0.5))
+    # Standard error 0.2 / sqrt(3); the table of t has 4.3027 at 97.5 % and two degrees of freedom.
+    assert (one["low"], one["high"]) == pytest.approx((0.3 - 0.49683, 0.3 + 0.49683), abs=1e-5)
     assert math.isnan(one["difference"])
 
     fixed = row(table, POLICY="fixed")
     assert fixed["mean"] == pytest.approx(1.25 / 3)
     assert fixed["difference"] == pytest.approx((0.10 + 0.13 + 0.12) / 3)
     # Far narrower than the interval of the means: what the runs of a seed have in common cancels.
-    assert (fixed["difference_low"], fixed["difference_high"]) == pytest.approx((0.10, 0.13))
+    reach = 4.30265 * 0.0152753 / math.sqrt(3)
+    assert fixed["difference_low"] == pytest.approx(0.35 / 3 - reach, abs=1e-6)
+    assert fixed["difference_high"] == pytest.approx(0.35 / 3 + reach, abs=1e-6)
+    assert fixed["role"] == "control"
     assert (fixed["milliseconds_per_image"], fixed["parameters"]) == (2.0, 100)
 
     random = row(table, POLICY="random")
@@ -98,58 +101,28 @@ def test_a_metric_that_is_missing_is_named(tmp_path, write_run):
     write_run(tmp_path, "SEED=0", 0.1)
     with pytest.raises(ValueError, match=f"'test/none'; there are .'test/{MAP}'"):
         summarise(read_study(tmp_path), "test/none")
-    write_run(tmp_path, "SEED=1", 0.1, metrics={"test": {"other": 0.1}})
-    with pytest.raises(ValueError, match="run SEED=1 lacks the metric"):
-        summarise(read_study(tmp_path), f"test/{MAP}")
 
 
-def test_intervals_are_repeatable_and_stay_in_the_range_of_the_values():
-    values = np.array([0.1, 0.2, 0.25, 0.4, 0.7])
-    low, high = bootstrap_interval(values)
-    assert 0.1 <= low < values.mean() < high <= 0.7
-    assert bootstrap_interval(values) == (low, high)
-    assert bootstrap_interval([0.3, 0.3]) == pytest.approx((0.3, 0.3))
-    assert np.isnan(bootstrap_interval([0.3])).all() and np.isnan(bootstrap_interval([])).all()
+def test_what_is_undefined_is_left_out_and_named(tmp_path, write_run):
+    write_run(tmp_path, "NUM_GLIMPSES=1,SEED=0", 0.1)
+    write_run(tmp_path, "NUM_GLIMPSES=2,SEED=0", 0.4)
+    write_run(tmp_path, "NUM_GLIMPSES=2,SEED=1", 0.1, metrics={"test": {}})  # no object counts
+    write_run(tmp_path, "NUM_GLIMPSES=3,SEED=1", 0.1, metrics={"test": {}})
+    table = summarise(read_study(tmp_path), f"test/{MAP}")
+    two, three = (row(table, NUM_GLIMPSES=number) for number in (2, 3))
+    assert (two["seeds"], two["mean"], two["undefined"]) == (1, 0.4, ["NUM_GLIMPSES=2,SEED=1"])
+    assert two["unpaired"] == [] and two["difference"] == pytest.approx(0.3)
+    assert (three["seeds"], three["undefined"]) == (0, ["NUM_GLIMPSES=3,SEED=1"]) and math.isnan(three["mean"])
 
 
-def test_differences_to_the_controls_by_hand(tmp_path, write_study):
-    values = {f"NUM_GLIMPSES=1,SEED={seed}": 0.1 for seed in range(3)}
-    for seed, (learned, fixed, random) in enumerate([(0.50, 0.45, 0.20), (0.70, 0.60, 0.75), (0.60, 0.63, 0.30)]):
-        values |= {f"NUM_GLIMPSES=3,POLICY=learned,SEED={seed}": learned}
-        values |= {f"NUM_GLIMPSES=3,POLICY=fixed,SEED={seed}": fixed}
-        values |= {f"NUM_GLIMPSES=3,POLICY=random,SEED={seed}": random} if seed else {}
-    values |= {"NUM_GLIMPSES=5,POLICY=learned,SEED=0": 0.8, "NUM_GLIMPSES=5,POLICY=repeat,SEED=0": 0.5}
-    values |= {"NUM_GLIMPSES=2,POLICY=learned,SEED=0": 0.8, "NUM_GLIMPSES=2,POLICY=repeat,SEED=1": 0.5}  # no pair
-    runs = write_study(tmp_path, values)
-    table = against_controls(runs, f"test/{MAP}")
-    assert axes_of(table) == ["NUM_GLIMPSES"]
-    assert table[["NUM_GLIMPSES", "control", "pairs"]].to_numpy().tolist() == [
-        [3, "fixed", 3], [3, "random", 2], [5, "repeat", 1]]
-    np.testing.assert_allclose(table["difference"], [(0.05 + 0.10 - 0.03) / 3, (-0.05 + 0.30) / 2, 0.3])
-    # With two or three values the interval is their range.
-    np.testing.assert_allclose(table["difference_low"], [-0.03, -0.05, np.nan])
-    np.testing.assert_allclose(table["difference_high"], [0.10, 0.30, np.nan])
-
-    other_way = against_controls(runs, f"test/{MAP}", policy="fixed")
-    assert other_way["control"].tolist() == ["learned", "random"]
-    np.testing.assert_allclose(other_way["difference"], [-0.04, (-0.15 + 0.33) / 2])
-
-
-def test_controls_agree_in_the_axes_that_they_have(tmp_path, write_study):
-    runs = write_study(tmp_path, {
-        "NUM_GLIMPSES=3,POLICY=learned,RATE=0.1,SIZE=3x7,SEED=0": 0.5,
-        "NUM_GLIMPSES=3,POLICY=learned,RATE=0.1,SIZE=5,SEED=0": 0.6,
-        "NUM_GLIMPSES=3,POLICY=fixed,SIZE=3x7,SEED=0": 0.4,  # has no learning rate
-        "NUM_GLIMPSES=3,POLICY=fixed,SIZE=5,SEED=0": 0.1,
-    })
-    table = against_controls(runs, f"test/{MAP}")
-    assert row(table, SIZE="3x7")["difference"] == pytest.approx(0.1)
-    assert row(table, SIZE="5")["difference"] == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("name", ["NUM_GLIMPSES=1", "NUM_GLIMPSES=2,POLICY=fixed", "NUM_GLIMPSES=2,POLICY=learned"])
-def test_without_a_control_there_is_nothing_to_compare(tmp_path, write_study, name):
-    assert against_controls(write_study(tmp_path, {f"{name},SEED=0": 0.1}), f"test/{MAP}").empty
+def test_the_best_cell_comes_first_and_what_is_undefined_last(tmp_path, write_run):
+    values = {"A=1,SEED=0": 0.1, "A=1,SEED=1": 0.5, "A=2,SEED=0": 0.2, "A=2,SEED=1": 0.2, "A=3,SEED=0": 0.4}
+    for name, value in values.items():
+        write_run(tmp_path, name, value)
+    write_run(tmp_path, "A=0,SEED=0", 0.1, metrics={"test": {}})
+    runs = by_result(read_study(tmp_path), f"test/{MAP}")
+    assert list(runs.index) == ["A=3,SEED=0", "A=1,SEED=0", "A=1,SEED=1", "A=2,SEED=0", "A=2,SEED=1", "A=0,SEED=0"]
+    assert summarise(runs, f"test/{MAP}")["A"].tolist() == [3, 1, 2, 0]
 
 
 def test_differences_to_fewer_glimpses_by_hand(tmp_path, write_study):
@@ -162,8 +135,10 @@ def test_differences_to_fewer_glimpses_by_hand(tmp_path, write_study):
     assert table[["NUM_GLIMPSES", "POLICY", "fewer", "pairs"]].to_numpy().tolist() == [
         [3, "learned", 2, 2], [5, "fixed", 2, 2], [5, "learned", 3, 2]]
     np.testing.assert_allclose(table["difference"], [-0.01, 0.05, 0.05])
-    np.testing.assert_allclose(table["difference_low"], [-0.04, 0.0, 0.02], atol=1e-12)
-    np.testing.assert_allclose(table["difference_high"], [0.02, 0.1, 0.08])
+    # Two values apart by 2 d have the standard error d; t is 12.7062 at one degree of freedom.
+    reach = 12.7062 * np.array([0.03, 0.05, 0.03])
+    np.testing.assert_allclose(table["difference_low"], table["difference"] - reach, rtol=1e-5)
+    np.testing.assert_allclose(table["difference_high"], table["difference"] + reach, rtol=1e-5)
 
 
 @pytest.mark.parametrize("names", [["SIZE=3"], ["NUM_GLIMPSES=1", "NUM_GLIMPSES=3,POLICY=fixed"]], ids=str)

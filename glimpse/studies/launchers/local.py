@@ -52,5 +52,7 @@ def _outcome(workdir, name, status):
         lines = [line for line in log.read_text().splitlines() if line.strip()]
         return f"FAILED {name}, exit status {status}: {lines[-1] if lines else 'nothing was printed'} (log: {log})"
     results = json.loads((workdir / name / run.RESULTS).read_text())
-    score = list(results["metrics"].values())[-1]["voc10_map@0.50:0.95"]
-    return f"done {name}: mAP {100 * score:.1f} in {sum(results['seconds'].values()):.0f} s"
+    split, metrics = list(results["metrics"].items())[-1]
+    score = metrics.get("voc10_map@0.50:0.95")
+    known = f"mAP {100 * score:.1f}" if score is not None else f"mAP undefined (no object of the {split} split counts),"
+    return f"done {name}: {known} in {sum(results['seconds'].values()):.0f} s"

@@ -12,13 +12,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from glimpse.studies.runs import cell_name
+
 # Colour and marker of what has no policy, as one glimpse, of each policy, and in turn of further ones.
 NO_POLICY = ("black", "o")
 POLICIES = {
     "learned": ("#D55E00", "s"), "fixed": ("#0072B2", "^"), "random": ("#009E73", "D"), "repeat": ("#CC79A7", "v"),
 }
-FURTHER = (("#E69F00", "P"), ("#56B4E9", "X"), ("#999999", "<"))
-LINE_STYLES = ("-", "--", ":", "-.")
+FURTHER = (
+    ("#E69F00", "P"), ("#56B4E9", "X"), ("#999999", "<"), ("#882255", "*"), ("#117733", ">"), ("#332288", "p"),
+    ("#8C6D31", "h"), ("#44AA99", "d"), ("#AA4499", "8"), ("#555555", "H"),
+)
+# Of lines of one policy, in turn: dashes, and how the marker is filled.
+LINE_STYLES = (("-", "full"), ("--", "none"), (":", "left"), ("-.", "bottom"))
+MANY = 5  # from so many lines on, each is named at its end rather than in a legend, where there is one panel
 LEVEL = {"color": "black", "linewidth": 0.8, "linestyle": (0, (5, 5))}  # a level to compare with
 
 
@@ -31,7 +38,7 @@ class Line(NamedTuple):
 
 
 def lines_over(table, x):
-    """The lines of a picture over x, and the cells that lines share.
+    """The lines of a picture over x, in the order of the table, and the cells that lines share.
 
     A cell is shared if it has no value on some axis and agrees on all others with the cells of a line: with
     one glimpse there is no policy.
@@ -52,7 +59,7 @@ def lines_over(table, x):
     lines = []
     for key, style in zip(own, _styles(others, own)):
         mine = [other == key or _extends(key, other) for other in keys]
-        lines.append(Line(_label(others, key), table[mine].sort_values(x), style))
+        lines.append(Line(cell_name(others, key), table[mine].sort_values(x), style))
     return lines, table[[key in shared for key in keys]]
 
 
@@ -61,26 +68,68 @@ def _extends(key, other):
     return key != other and all(b is None or a == b for a, b in zip(key, other))
 
 
-def _label(axes, key):
-    """"learned" or "learned, POOLED_SIZE=3": a policy's name speaks for itself."""
-    named = [(axis, value) for axis, value in zip(axes, key) if value is not None]
-    return ", ".join(str(value) if axis == "POLICY" else f"{axis}={value}" for axis, value in named)
-
-
 def _styles(axes, keys):
-    """How to draw the line of each key: colour and marker tell the policy, dashes the lines of one policy apart.
+    """How to draw the line of each key: colour and marker tell the policy, dashes and filling its lines apart.
 
-    Without the axis POLICY each line has a colour of its own.
+    Without the axis POLICY, and of a policy with more lines than can be told apart so, each has a colour of its own.
     """
-    names = [key[axes.index("POLICY")] if "POLICY" in axes else _label(axes, key) or None for key in keys]
+    names = [key[axes.index("POLICY")] if "POLICY" in axes else cell_name(axes, key) or None for key in keys]
+    names = [name if names.count(name) <= len(LINE_STYLES) else cell_name(axes, key) for name, key in zip(names, keys)]
     further = sorted({name for name in names if name is not None} - set(POLICIES))
-    of_name = {None: NO_POLICY} | POLICIES | {name: FURTHER[i % len(FURTHER)] for i, name in enumerate(further)}
-    styles = []
-    for i, name in enumerate(names):
-        colour, marker = of_name[name]
-        dashes = LINE_STYLES[names[:i].count(name) % len(LINE_STYLES)]
-        styles.append({"color": colour, "marker": marker, "linestyle": dashes})
-    return styles
+    of_name = {None: NO_POLICY} | POLICIES | {name: _further(place) for place, name in enumerate(further)}
+    # In the order of the keys, whatever that of the lines is, so that dashes mean the same in all pictures.
+    places = sorted(range(len(keys)), key=lambda place: [str(value) for value in keys[place]])
+    styles, used = {}, {}
+    for place in places:
+        colour, marker = of_name[names[place]]
+        dashes, filled = LINE_STYLES[used.setdefault(names[place], 0) % len(LINE_STYLES)]
+        used[names[place]] += 1
+        styles[place] = {"color": colour, "marker": marker, "linestyle": dashes, "fillstyle": filled}
+    return [styles[place] for place in range(len(keys))]
+
+
+def _further(place):
+    """Colour and marker of a further policy; those after the tenth have the colours again with other markers."""
+    turn, number = place // len(FURTHER), len(FURTHER)
+    return FURTHER[place % number][0], FURTHER[(place + turn) % number][1]
+
+
+def name_at_ends(axes, lines, places, values):
+    """Writes the name of each line beside its end, at the right of a panel, where the names do not cover each other.
+
+    Args:
+        axes: the panel, its lines drawn and its limits set.
+        lines: list of Line.
+        places, values: Series, cell -> where it is drawn.
+    """
+    figure = axes.figure
+    low, high = axes.get_ylim()
+    height = figure.get_figheight() * 72 * 0.8 / 10.5  # how many names fit one above the other, of 9 points each
+    apart = (high - low) / height
+    ends = [line.cells.index[-1] for line in lines]
+    order = sorted(range(len(lines)), key=lambda i: (values[ends[i]], -i))  # among equals the first on top
+    heights = _apart([values[ends[i]] for i in order], apart)
+    for i, at in zip(order, heights):
+        colour = lines[i].style["color"]
+        axes.annotate(
+            lines[i].label, (places[ends[i]], values[ends[i]]), (1.06, (at - low) / (high - low)), xycoords="data",
+            textcoords="axes fraction", va="center", fontsize=9, color=colour, annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "alpha": 0.7, "shrinkA": 1, "shrinkB": 4,
+                        "relpos": (0, 0.5)})
+
+
+def _apart(values, least):
+    """Ascending values, moved as little as makes neighbours differ by `least`; those that collide keep their mean."""
+    groups = [[value, 1] for value in values]  # middle and number
+    merged = []
+    for group in groups:
+        merged.append(group)
+        while len(merged) > 1:
+            (below, m), (above, n) = merged[-2:]
+            if above - below >= least * (m + n) / 2:
+                break
+            merged[-2:] = [[(m * below + n * above) / (m + n), m + n]]
+    return [middle + least * (k - (n - 1) / 2) for middle, n in merged for k in range(n)]
 
 
 def positions_of(axis):
@@ -141,13 +190,14 @@ def panel_grid(count, height=2.6, **sharing):
     return figure, panels, panels[-across:], panels[::across]
 
 
-def finish(figure, panels, legend_title=None):
-    """A light grid, no box, and one legend below the data."""
+def finish(figure, panels, legend_title=None, without=()):
+    """A light grid, no box, and one legend below the data, of all labels but those `without`."""
     for panel in panels:
         panel.grid(color="0.9", linewidth=0.8)
         panel.set_axisbelow(True)
         panel.spines[["top", "right"]].set_visible(False)
-    handles = {label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels())}
+    handles = {label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels())
+               if label not in without}
     if handles:
         widths = [len(label) + 6 for label in handles]  # in characters; a mark takes as much as six
         room = int(11 * figure.get_figwidth())

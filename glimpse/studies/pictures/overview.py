@@ -1,4 +1,4 @@
-"""Pictures of a study: mAP and time over an axis such as the number of glimpses, mAP over time, differences by class.
+"""Pictures of a study: mAP, errors and time over an axis such as the number of glimpses, mAP over time, by class.
 
 All take tables of `glimpse.studies.tables`, in which the axes of the study are the columns with UPPER_CASE
 names. A line is a combination of all axes but x: usually, a policy.
@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from glimpse.studies.pictures.lines import (
-    LEVEL, NO_POLICY, axis_label, finish, lines_over, panel_grid, positions_of, value_label, values_and_bars,
+    LEVEL, MANY, NO_POLICY, axis_label, finish, lines_over, name_at_ends, panel_grid, positions_of, value_label,
+    values_and_bars,
 )
 
 SIZE = (7.2, 4.8)  # of a picture with one panel, in inches
@@ -20,7 +21,8 @@ def plot_map_over_glimpses(table, x="NUM_GLIMPSES", metric="mAP"):
     """Draws mAP over an axis of the study, one line a policy, with its interval as error bars.
 
     A cell that lines share, as the one with one glimpse, in which there is no policy, is drawn once, in black, and
-    with a dashed level to compare with where it is the only one; the lines start there.
+    with a dashed level to compare with where it is the only one; the lines start there. Lines are named in the order of
+    the table; from five on at their ends, else in a legend.
 
     Args:
         table: DataFrame with a row a cell: the axes, and "mean", "low" and "high" of mAP in 0..1 (NaN: no
@@ -51,7 +53,7 @@ def plot_time_over_glimpses(table, x="NUM_GLIMPSES"):
 
 
 def plot_map_over_time(table, x="NUM_GLIMPSES", metric="mAP"):
-    """Draws mAP over the time an image takes, one line a policy; beside each point stands its value of x.
+    """Draws mAP over the time an image takes, one line a policy; beside each point of a few stands its value of x.
 
     Args:
         table: DataFrame with a row a cell: the axes, "milliseconds_per_image", and "mean", "low" and "high" of
@@ -69,7 +71,7 @@ def plot_map_over_time(table, x="NUM_GLIMPSES", metric="mAP"):
     lines, shared = lines_over(table, x)
     _draw(axes, lines, shared, x, times, INTERVAL, scale=100)
     colours = {cell: line.style["color"] for line in lines for cell in line.cells.index}
-    for cell, value in table[x].items():
+    for cell, value in table[x].items() if len(lines) < MANY else ():
         colour = NO_POLICY[0] if cell in shared.index else colours[cell]
         axes.annotate(value_label(value), (times[cell], 100 * table["mean"][cell]), (6, -10), color=colour,
                       textcoords="offset points", fontsize="small",
@@ -78,7 +80,8 @@ def plot_map_over_time(table, x="NUM_GLIMPSES", metric="mAP"):
     axes.set_ylabel(f"{metric} (%)")
     axes.margins(x=0.08, y=0.1)
     axes.set_xlim(left=0)
-    finish(figure, [axes], legend_title=f"beside the points: {axis_label(x)}")
+    named = _name_many(axes, lines, times, 100 * table["mean"])
+    finish(figure, [axes], None if named else f"beside the points: {axis_label(x)}", without=named)
     return figure
 
 
@@ -117,27 +120,72 @@ def plot_difference_by_class(table, x="NUM_GLIMPSES"):
     return figure
 
 
+def plot_errors_by_kind(table, x="NUM_GLIMPSES"):
+    """Draws the AP that mending each kind of error would gain over an axis of the study, a panel a kind.
+
+    Args:
+        table: DataFrame with a row a cell and kind: the axes, "kind", and "mean", "low" and "high" of AP in 0..1
+            (NaN: no interval; none is drawn where lines are many).
+        x: the axis to draw over; numbers, or an ordered category.
+
+    Returns:
+        matplotlib.figure.Figure.
+    """
+    table = table.dropna(subset="mean").reset_index(drop=True)
+    if len(lines_over(table, x)[0]) >= MANY:  # else one would see bars alone
+        table = table.assign(low=np.nan, high=np.nan)
+    kinds = list(dict.fromkeys(table["kind"]))
+    figure, panels, lowest, leftmost = panel_grid(len(kinds), sharex=True, sharey=True)
+    for panel, kind in zip(panels, kinds):
+        panel.set_title(kind, fontsize="medium")
+        _draw_over(panel, table[table["kind"] == kind].reset_index(drop=True), x, INTERVAL, scale=100)
+        panel.set_ylim(bottom=0)
+        panel.tick_params(labelbottom=True)
+    for panel in lowest:
+        panel.set_xlabel(axis_label(x))
+    for panel in leftmost:
+        panel.set_ylabel("mAP 50 to gain (points)")
+    finish(figure, panels)
+    return figure
+
+
 def _plot_over(table, x, columns, ylabel, scale):
     """A figure with the three `columns` (value, low, high) over the axis x, scaled."""
-    table = table.reset_index(drop=True)
-    lines, shared = lines_over(table, x)
-    positions = positions_of(table[x])
-    places = table[x].map(positions).astype(float)
-    spacing = 0.05 * np.diff(list(positions.values())).min() if len(positions) > 1 else 0.0
-    for i, line in enumerate(lines):  # error bars stand side by side
-        places[line.cells.index.difference(shared.index)] += spacing * (i - (len(lines) - 1) / 2)
-
+    table = table.dropna(subset=columns[0]).reset_index(drop=True)
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
-    _draw(axes, lines, shared, x, places, columns, scale)
+    lines, shared, places = _draw_over(axes, table, x, columns, scale)
     if len(shared) == 1:
         axes.axhline(scale * float(shared[columns[0]].iloc[0]), **LEVEL)
     axes.set_xlabel(axis_label(x))
     axes.set_ylabel(ylabel)
-    axes.set_xticks(list(positions.values()), [value_label(value) for value in positions])
     axes.margins(x=0.08, y=0.1)
-    finish(figure, [axes])
+    finish(figure, [axes], without=_name_many(axes, lines, places, scale * table[columns[0]].astype(float)))
     return figure
+
+
+def _name_many(axes, lines, places, values):
+    """Names the lines of a single panel at their ends where they are many; returns the names that need no legend."""
+    if len(lines) < MANY:
+        return ()
+    longest = max(len(line.label) for line in lines)
+    axes.figure.set_size_inches(SIZE[0] + 0.5 + 0.07 * longest, max(SIZE[1], 0.2 * len(lines) + 1.5))
+    name_at_ends(axes, lines, places, values)
+    return {line.label for line in lines}
+
+
+def _draw_over(axes, table, x, columns, scale):
+    """Draws a table, indexed from 0, over the axis x; returns its lines, their shared cells, and where each cell is."""
+    lines, shared = lines_over(table, x)
+    positions = positions_of(table[x])
+    places = table[x].map(positions).astype(float)
+    spacing = np.diff(list(positions.values())).min() if len(positions) > 1 else 0.0
+    spacing *= min(0.05, 0.4 / max(len(lines), 1))
+    for i, line in enumerate(lines):  # error bars stand side by side
+        places[line.cells.index.difference(shared.index)] += spacing * (i - (len(lines) - 1) / 2)
+    _draw(axes, lines, shared, x, places, columns, scale)
+    axes.set_xticks(list(positions.values()), [value_label(value) for value in positions])
+    return lines, shared, places
 
 
 def _draw(axes, lines, shared, x, places, columns, scale):

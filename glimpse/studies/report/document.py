@@ -3,7 +3,7 @@
 from glimpse.studies.report import sections
 from glimpse.studies.report.page import page
 from glimpse.studies.report.pictures import draw, png
-from glimpse.studies.report.tables import axes_shown, intervals, or_dash, plain
+from glimpse.studies.report.tables import axes_shown, intervals, or_dash, p_value, plain
 from glimpse.files import write_whole
 
 
@@ -34,19 +34,26 @@ def write_report(contents):
 
 
 def summary_text(contents):
-    """The tables of results and of the controls as plain text for a terminal."""
+    """The tables of results, and of the best learner against rivals and controls, as plain text for a terminal."""
     first, main = next(iter(contents.results.items()))
     shown = axes_shown(main).assign(seeds=main["seeds"])
     shown[f"{first} [95 %]"] = intervals(main)
     for name, table in list(contents.results.items())[1:]:
-        shown[name.replace("mAP ", "@")] = (100 * table["mean"]).map("{:.1f}".format)
+        shown[name.replace("mAP ", "@")] = (100 * table["mean"]).map(or_dash("{:.1f}"))
     shown["to T=1 [95 %]"] = intervals(main, "difference")
     shown["ms/image"] = main["milliseconds_per_image"].map(or_dash("{:.1f}"))
     head = f"{contents.split} split, mAP in percent, means over seeds; "
     head += f"to T=1: paired difference of {first} to one glimpse"
     notes = [f"no run with one glimpse to compare with: {name}" for name in sections.unpaired(main)]
+    notes += [f"undefined, no object of the {contents.split} split counts: {name}"
+              for names in main["undefined"] for name in names]
     text = [head, plain(shown), *notes]
-    if len(contents.controls[first]):
-        text += ["", f"learned minus control, paired by seed, in points of {first}:"]
-        text += [plain(sections.compared({f"{first} [95 %]": contents.controls[first]}))]
+    ceilings, rivals = contents.ceilings[first], contents.rivals[first]
+    if len(ceilings):
+        text += ["", "ceilings, which are told where the objects are:"]
+        text += [plain(axes_shown(ceilings).assign(**{f"{first} [95 %]": intervals(ceilings)}))]
+    if len(rivals):
+        text += ["", f"best learner minus rival or control, paired by seed, in points of {first}:"]
+        compared = sections.compared({f"{first} [95 %]": rivals}, ["learner", "against", "pairs"])
+        text += [plain(compared.assign(p=rivals["p_images"].fillna(rivals["p_seeds"]).map(p_value)))]
     return "\n".join(text)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from glimpse.studies.report.tables import axes_shown, axis_value, intervals, markdown, or_dash
+from glimpse.studies.report.tables import axes_shown, axis_value, intervals, markdown, or_dash, p_value
 from glimpse.errors import GlimpseError
 from glimpse.studies.runs import axes_of, cell_axes_of
 from glimpse.studies.tables import cells_of
@@ -14,16 +14,31 @@ HOW_TO_READ = """\
 * mAP is the mean over classes of the area under the precision-recall curve (PASCAL VOC 2010 and later), in
   percent, at the IoU threshold in the head of the column; 50:95 is the mean over the thresholds 0.50, 0.55, ...,
   0.95. Objects marked difficult are ignored.
-* A row is a cell: all its runs differ in the seed alone. "-" stands where a cell has no value on an axis.
-* [low, high] is the 95 % percentile bootstrap interval of the mean over seeds (scipy.stats.bootstrap, fixed
-  generator). It tells of the seeds, not of the choice of test images. Over few seeds it is too narrow: it
-  cannot leave the range of the values, and with two or three seeds it is that range, which contains the median
-  of the distribution in only 50 or 75 of 100 studies, not in 95. With one seed there is none: [-].
-* A difference to one glimpse is taken run by run to the run with one glimpse of the same seed, in points of mAP, so
-  what the two runs have in common cancels. An interval that holds 0 leaves the sign of the effect open.
-* A difference to a control is taken in the same way, to the run of the other policy with the same seed and as many
-  glimpses. Each interval speaks for itself alone: of many, some miss by chance.
+* A row is a cell: all its runs differ in the seed alone. Cells stand in the order of their result. "-" stands where a
+  cell has no value on an axis, or where a value is not known or undefined.
+* Roles: a policy that *learns* where to look; a *control*, which looks without having learned; a *rival*, the best that
+  is known otherwise; a *ceiling*, which is told where the objects are, and is no result.
+* [low, high] is the 95 % t interval of the mean over seeds. In simulated studies of five seeds it holds the true mean
+  in 95 of 100 if the noise of seeds is normal, 88 if skewed (97 for paired differences), 96 if heavy-tailed. The
+  percentile bootstrap: 83, 78, 83 (docs/results/coverage.json). With two seeds it is wide, as it must be. With one
+  seed there is none: [-].
+* It tells of the seeds, on these test images. The interval over *seeds and images* tells of other images as well.
+  Images are resampled 1000 times, the same for both policies, and the variances of images and of seeds are added.
+* A difference is taken run by run to the run of the same seed, in points of mAP. What the two runs have in common
+  cancels. An interval that holds 0 leaves the sign of the effect open. Of many intervals some miss the truth.
+* p is two-sided, and corrected by Holm for the number of policies compared to at as many glimpses. Quote that of *seeds
+  and images* where it is given, else that of *seeds* (paired t test). *Sign flips* is exact and assumes least. But with
+  n seeds it cannot fall below 2 / 2^n before the correction, with five seeds 0.0625: it cannot confirm a result there.
 * Milliseconds an image are the median over the runs of a cell; runs that shared the machine slowed each other.
+"""
+
+
+ERRORS = """\
+Points of mAP 50 that a run would gain if all errors of one kind were mended, and in brackets their number. Both are
+means over seeds (TIDE, Bolya et al. 2020). Gains do not add up. *Classification*: on an object of another class (IoU
+0.5 or more). *Localisation*: beside an object of its class (0.1 to 0.5). *Both*: beside an object of another class.
+*Duplicate*: on an object found already. *Background*: on no object (up to 0.1). *Missed*: objects that no detection
+finds, nor would with another class or box.
 """
 
 
@@ -37,17 +52,20 @@ def report(contents, pictures):
     Raises:
         GlimpseError: `study.json` is not what it should be.
     """
-    runs, split = contents.runs, contents.split
+    runs, split = contents.ranked, contents.split
     blocks = [
         f"# Study `{contents.directory.resolve().name}`",
-        _what_was_run(runs, contents.directory),
+        _what_was_run(contents.runs, contents.directory),
         f"## Results on the {split} split",
         markdown(_results(contents.results)),
+        *_undefined(contents.main, split),
         *_shown(pictures["results"]),
-        *_controls(runs, contents.controls),
+        *_ceilings(contents.ceilings),
+        *_rivals(contents),
         *_differences(contents.results),
         *_fewer(contents.fewer),
         *_titled("## Over the IoU threshold", _shown(pictures["iou"])),
+        *_errors(contents.errors, pictures["errors"]),
         *_titled("## Time", _shown(pictures["time"])),
         *_classes(contents.by_class, pictures["classes"]),
         *_training(runs, pictures["training"]),
@@ -67,10 +85,10 @@ def unpaired(table):
     return [name for names in table["unpaired"] for name in names] if table["pairs"].any() else []
 
 
-def compared(tables, to="control"):
-    """The differences of each of {label: table of `against_controls`, or of `against_fewer` with to="fewer"}, as text."""
+def compared(tables, columns):
+    """The differences of each of {label: table with differences} as text, beside `columns` of the first."""
     first = next(iter(tables.values()))
-    shown = axes_shown(first).assign(against=first[to], pairs=first["pairs"])
+    shown = axes_shown(first).assign(**{column: first[column] for column in columns})
     return shown.assign(**{label: intervals(table, "difference") for label, table in tables.items()})
 
 
@@ -78,7 +96,8 @@ def compared(tables, to="control"):
 
 
 def _what_was_run(runs, directory):
-    lines = [f"* {axis}: {', '.join(axis_value(v) for v in runs[axis].dropna().unique())}" for axis in axes_of(runs)]
+    values = {axis: runs[axis].dropna().drop_duplicates().sort_values() for axis in axes_of(runs)}
+    lines = [f"* {axis}: {', '.join(map(axis_value, of_axis))}" for axis, of_axis in values.items()]
     plan = directory / "study.json"
     missing = []
     if plan.exists():
@@ -93,7 +112,7 @@ def _what_was_run(runs, directory):
 
 def _results(tables):
     main = next(iter(tables.values()))
-    shown = axes_shown(main).assign(seeds=main["seeds"])
+    shown = axes_shown(main).assign(role=main["role"].map(axis_value), seeds=main["seeds"])
     for name, table in tables.items():
         shown[name] = intervals(table)
     shown["ms an image"] = main["milliseconds_per_image"].map(or_dash("{:.1f}"))
@@ -101,16 +120,52 @@ def _results(tables):
     return shown
 
 
-def _controls(runs, tables):
-    if "POLICY" not in runs or not (runs["POLICY"] == "learned").any():
+def _undefined(main, split):
+    names = [name for names in main["undefined"] for name in names]
+    if not names:
         return []
-    title = "## Learned against the controls"
+    listed = ", ".join(f"`{name}`" for name in names[:5]) + (", ..." if len(names) > 5 else "")
+    return [f"mAP is undefined for {len(names)} of the runs, since no object of the {split} split counts there: "
+            f"{listed}."]
+
+
+def _ceilings(tables):
     if next(iter(tables.values())).empty:
-        return [title, "No run of another policy has as many glimpses and the seed of a learned one, so whether the\n"
-                       "learned policy has earned its name is open."]
-    text = "The learned policy minus another one with as many glimpses, paired by seed, in points of mAP. It has earned its\n"
-    text += "name where the intervals of all three controls, `fixed`, `random` and `repeat`, lie above 0."
-    return [title, text, markdown(compared(tables))]
+        return []
+    text = "What glimpses could reach that are told where the objects are. These are no results."
+    return ["## Ceilings", text, markdown(_results(tables))]
+
+
+def _rivals(contents):
+    """The best learner against each rival and control: intervals and p-values, then the other thresholds."""
+    runs, tables, main = contents.ranked, contents.rivals, next(iter(contents.rivals.values()))
+    if not runs["role"].eq("learns").any():
+        return []
+    title = "## Best learner against every rival and control, at equal number of glimpses"
+    if main.empty:
+        return [title, "No run of a rival or control has as many glimpses and the seed of one that learns, so whether "
+                       "learning where to look pays is open."]
+    text = f"Compared to: {', '.join(f'`{name}`' for name in dict.fromkeys(main['against']))}. "
+    text += "Paired by seed, in points of mAP; above 0 the learner is better. "
+    text += (f"At each number of glimpses the learner is the one with the best mean on the {contents.chosen_on} split"
+             + (", which favours it." if contents.chosen_on == contents.split and len(_learners(runs)) > 1 else "."))
+    label = next(iter(tables))
+    shown = compared({f"{label} [seeds]": main}, ["learner", "against", "role", "pairs"])
+    if main["images_low"].notna().any():
+        shown["[seeds and images]"] = intervals(main, "images")
+    for column, name in (("p_seeds", "p, seeds"), ("p_images", "p, seeds and images"), ("p_flips", "p, sign flips")):
+        if main[column].notna().any():
+            shown[name] = main[column].map(p_value)
+    pairs = int(main["pairs"].max())
+    notes = [f"With {pairs} seeds the smallest p of sign flips is {2 / 2 ** pairs:.4g}, before it is corrected for the "
+             "number of policies."] if main["p_flips"].notna().any() else []
+    others = {name: table for name, table in tables.items() if name != label}
+    more = [markdown(compared(others, ["learner", "against"]))] if others else []
+    return [title, text, markdown(shown), *notes, *more]
+
+
+def _learners(runs):
+    return [key for key, cell in cells_of(runs) if cell["role"].eq("learns").all()]
 
 
 def _differences(tables):
@@ -129,19 +184,29 @@ def _fewer(tables):
     if next(iter(tables.values())).empty:
         return []
     text = "Paired by seed, in points of mAP: whether the last glimpses added to what fewer had gained."
-    return ["## Difference to fewer glimpses", text, markdown(compared(tables, "fewer"))]
+    return ["## Difference to fewer glimpses", text, markdown(compared(tables, ["fewer", "pairs"]))]
+
+
+def _errors(errors, pictures):
+    if errors.empty:
+        return []
+    first = errors[errors["kind"] == errors["kind"].iloc[0]]
+    shown = axes_shown(first)
+    for kind, table in errors.groupby("kind", sort=False):
+        shown[kind] = [("-" if np.isnan(gained) else f"{100 * gained:.1f} ({count:,.0f})")
+                       for gained, count in table[["mean", "count"]].to_numpy(float)]
+    return ["## Errors by kind", ERRORS.strip(), markdown(shown), *_shown(pictures)]
 
 
 def _classes(by_class, pictures):
-    """A row a class: the AP of cells with one glimpse, the paired difference of the others."""
+    """A column a class: the AP of cells with one glimpse, the paired difference of the others."""
     if by_class.empty or not by_class["pairs"].any():
         return []
-    shown = pd.DataFrame({"class": by_class["class"].unique()})
-    axes = cell_axes_of(by_class)
-    for key, cell in cells_of(by_class):
-        name = ", ".join(f"{axis}={value}" for axis, value in zip(axes, key) if not pd.isna(value))
-        shown[name] = intervals(cell, "difference" if cell["pairs"].any() else "mean")
-    text = "AP 50:95 with one glimpse, in percent, and the paired differences to it, in points."
+    shown = axes_shown(by_class[by_class["class"] == by_class["class"].iloc[0]])
+    for name, table in by_class.groupby("class", sort=False):
+        shown[name] = [difference if pairs else mean for pairs, difference, mean in
+                       zip(table["pairs"], intervals(table, "difference"), intervals(table))]
+    text = "AP 50:95 with one glimpse, in percent, and of the others the paired differences to it, in points (signed)."
     return ["## By class", text, markdown(shown), *_shown(pictures)]
 
 

@@ -19,8 +19,20 @@ def or_dash(pattern):
     return lambda value: "-" if np.isnan(value) else pattern.format(value)
 
 
+def p_value(p):
+    if np.isnan(p):
+        return "-"
+    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
+
+
 def intervals(table, quantity="mean"):
-    """Column of "61.2 [60.1, 62.3]" in percent, signed for differences; "[-]" where there is no interval."""
+    """Column of "61.2 [60.1, 62.3]" in percent, signed for differences; "[-]" where there is no interval.
+
+    quantity: "mean", "difference", or "images" for the interval of the difference over seeds and images alone.
+    """
+    if quantity == "images":
+        return ["-" if np.isnan(low) else f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+                for low, high in table[["images_low", "images_high"]].to_numpy(float)]
     sign, ends = ("", ("low", "high")) if quantity == "mean" else ("+", ("difference_low", "difference_high"))
 
     def show(value, low, high):

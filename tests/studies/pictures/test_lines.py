@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from glimpse.studies.pictures.lines import lines_over, panel_grid, positions_of
+from glimpse.studies.pictures.lines import _apart, lines_over, panel_grid, positions_of
 
 
 def styles(rows, columns, x="NUM_GLIMPSES"):
@@ -49,3 +49,24 @@ def test_panels(count, across, lowest, leftmost):
     assert figure.axes[0].get_gridspec().ncols == across
     assert [list(panels).index(panel) for panel in low] == lowest
     assert [list(panels).index(panel) for panel in left] == leftmost
+
+
+def test_names_at_the_ends_are_moved_apart_and_no_further():
+    assert _apart([1, 5, 9], 2) == [1, 5, 9]
+    assert _apart([1, 1, 9], 2) == [0, 2, 9]
+    assert _apart([0, 1, 1, 10], 2) == pytest.approx([-4 / 3, 2 / 3, 8 / 3, 10])  # three share their middle, 2/3
+    assert _apart([0, 2.5, 3], 2) == pytest.approx([-1 / 6, 11 / 6, 23 / 6])  # moved apart, the last two meet the first
+
+
+def test_lines_stand_in_the_order_of_the_table_and_keep_their_style():
+    rows = [(2, "b", 1), (2, "a", 2), (3, "b", 2), (3, "a", 2)]
+    columns = ["NUM_GLIMPSES", "POLICY", "SIZE"]
+    found, reverse = styles(rows, columns), styles(rows[::-1], columns)
+    assert list(found) == ["b, SIZE=1", "a, SIZE=2", "b, SIZE=2"]
+    assert list(reverse) == ["a, SIZE=2", "b, SIZE=2", "b, SIZE=1"] and found == reverse
+
+
+def test_a_policy_with_many_lines_has_a_colour_for_each():
+    found = styles([(2, "learned", size) for size in range(9)] + [(2, "fixed", 1)], ["NUM_GLIMPSES", "POLICY", "SIZE"])
+    assert len({(style["color"], style["marker"]) for style in found.values()}) == 10
+    assert found["fixed, SIZE=1"]["color"] == "#0072B2"

@@ -4,9 +4,11 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from glimpse.studies.pictures.overview import (
-    plot_difference_by_class, plot_map_over_glimpses, plot_map_over_time, plot_time_over_glimpses,
+    plot_difference_by_class, plot_errors_by_kind, plot_map_over_glimpses, plot_map_over_time, plot_time_over_glimpses,
 )
 from glimpse.studies.pictures.curves import plot_difference_over_iou, plot_learning_curves, plot_map_over_iou
 
@@ -34,6 +36,12 @@ def curves(table):
 def classes(table):
     return pd.concat([differences(table.assign(mean=table["mean"] - less)).assign(**{"class": name})
                       for name, less in (("cat", 0.0), ("dog", 0.3), ("bird", 0.1))])
+
+
+def errors(table):
+    """Errors of three kinds that are worth a tenth, a fifth and nothing of the cells' values."""
+    return pd.concat([table.assign(kind=kind, **{end: share * table[end] for end in ("mean", "low", "high")})
+                      for kind, share in (("classification", 0.1), ("localisation", 0.2), ("missed", 0.0))])
 
 
 def trainings(table):
@@ -201,6 +209,7 @@ def test_differences_leave_one_glimpse_out_and_keep_the_colours():
 PICTURES = {
     plot_map_over_glimpses: cells, plot_time_over_glimpses: cells, plot_map_over_time: cells,
     plot_map_over_iou: curves, plot_difference_over_iou: curves, plot_difference_by_class: classes,
+    plot_errors_by_kind: errors,
     (lambda table: plot_learning_curves(table, "class_loss")): trainings,
 }
 
@@ -230,6 +239,52 @@ def test_a_policy_keeps_its_colour_and_marker_in_every_picture():
     assert set(seen) == {"fixed", "learned", "mine", "random", "repeat", "number of glimpses = 1"}
     assert all(len(styles) == 1 for styles in seen.values())
     assert len(set.union(*seen.values())) == len({colour for colour, _ in set.union(*seen.values())}) == len(seen)
+
+
+def many_policies(count=13):
+    """Cells of many policies at two, three and five glimpses, some with close results; names of up to 26 letters."""
+    names = [f"a policy of this name, no {place}" if place % 3 == 0 else f"policy {place}" for place in range(count)]
+    rows = [(glimpses, name, 0.6 - (place // 2) * 0.01 + glimpses / 1000)
+            for glimpses in (2, 3, 5) for place, name in enumerate(names) if glimpses < 5 or place != 4]
+    return cells(*sorted(rows, key=lambda row: -row[2]), (1, None, 0.5)), names
+
+
+@pytest.mark.parametrize("plot", [plot_map_over_glimpses, plot_time_over_glimpses, plot_map_over_time])
+def test_many_lines_are_named_at_their_ends_where_no_name_covers_another(plot):
+    table, names = many_policies()
+    figure = plot(table)
+    renderer = drawn(figure)
+    # Without the lines that lead to them.
+    places = [Text.get_window_extent(text, renderer) for text in figure.axes[0].texts]
+    for place, box in enumerate(places):
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1
+        assert box.x0 > figure.axes[0].get_window_extent(renderer).x1
+        assert all(Bbox.intersection(box.padded(-1), other.padded(-1)) is None for other in places[:place])
+    written = {text.get_text(): text for text in figure.axes[0].texts}
+    assert set(written) == set(names) and legend_texts(figure) == ["number of glimpses = 1"]
+    marks = {container.get_label(): container.lines[0] for container in figure.axes[0].containers}
+    assert all(same_color(text.get_color(), marks[name].get_color()) for name, text in written.items())
+    looks = {(line.get_color(), line.get_marker()) for line in marks.values()}
+    assert len(looks) == len(names) + 1  # no two look alike
+    if plot is plot_map_over_glimpses:  # from top to bottom in the order of the result
+        heights = [Text.get_window_extent(written[name]).y0 for name in names if name != "policy 4"]
+        assert heights == sorted(heights, reverse=True)
+
+
+def test_many_lines_in_several_panels_have_a_legend_in_the_order_of_their_results():
+    table, _ = many_policies()
+    figure = plot_errors_by_kind(errors(table))
+    assert [panel.get_title() for panel in figure.axes if panel.axison] == ["classification", "localisation", "missed"]
+    assert legend_texts(figure) == [*table["POLICY"].dropna().drop_duplicates(), "number of glimpses = 1"]
+    assert all(container.lines[2] == () for container in figure.axes[0].containers)  # bars alone would be seen
+
+
+def test_errors_are_in_points_on_one_scale():
+    first, second, third = [panel for panel in plot_errors_by_kind(errors(TABLE)).axes if panel.axison]
+    learned = lines_of(second, "#D55E00")[0]
+    np.testing.assert_allclose(learned.get_ydata().astype(float), [10, 11, 12])
+    assert first.get_ylabel() == "mAP 50 to gain (points)" and first.get_ylim() == third.get_ylim()
 
 
 def test_no_figure_stays_open():
