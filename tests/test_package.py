@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # From the ground up; the rooms of one floor do not know each other.
 FLOORS = [
     ["errors", "files", "randomness"],
+    ["gin_faults"],
     ["config", "geometry"],
     ["ops"],
     ["layers", "data", "visualization"],
