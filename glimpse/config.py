@@ -121,16 +121,13 @@ gin.config._FILE_READERS[:] = [(_open, _readable)]
 
 
 def _parse(path, gin_params, root, may_import):
-    statements = list(_statements(path))
+    statements = []
+    for statement in _statements(path):
+        if may_import is not None:  # before an included file is read
+            _check_trust(statement, may_import)
+        statements.append(statement)
     if may_import is None:
         _check_root(statements, root)
-    else:
-        for statement in statements:
-            if isinstance(statement, config_parser.IncludeStatement):
-                raise GlimpseError(f"line {statement.location.line_num}: includes {statement.filename!r}; the "
-                                   "configuration of a run includes no other file")
-            if isinstance(statement, config_parser.ImportStatement):
-                may_import(statement.module)
     gin.parse_config_file(str(path.absolute()))
     given = [_binding(param) for param in gin_params]
     _own.extend([each for each in statements if not is_shipped(each.location.filename)] + given)
@@ -140,6 +137,14 @@ def _parse(path, gin_params, root, may_import):
         gin.parse_config(param)
     gin_faults.check_parameters()
     gin.finalize()
+
+
+def _check_trust(statement, may_import):
+    if isinstance(statement, config_parser.IncludeStatement):
+        raise GlimpseError(f"line {statement.location.line_num}: includes {statement.filename!r}; the configuration of a "
+                           "run includes no other file")
+    if isinstance(statement, config_parser.ImportStatement):
+        may_import(statement.module)
 
 
 def _statements(path, including=()):
@@ -286,9 +291,23 @@ def imports(text):
             if isinstance(each, config_parser.ImportStatement)]
 
 
-def value_of(text):
-    """The value of a text as gin reads it, with the configuration in force: "[%SEED]" -> [0]."""
-    return resolved(gin.parse_value(text))
+def value_of(param):
+    """The value of a binding that is not laid over the file, with the macros in force: "x.y = [%SEED]" -> [0]."""
+    statement = _binding(param)
+    known = macros()
+    for name in _macros_in(statement.value):
+        if name not in known:
+            raise GlimpseError(f"{param!r}: %{name} has no value; there are {gin_faults.closest(name, known)}")
+    return _as_text(_filled_in(statement.value, known))
+
+
+def _as_text(value):
+    """A value whose references are texts, "@learned()"."""
+    if isinstance(value, Reference):
+        return value.text
+    if isinstance(value, (list, tuple)):
+        return type(value)(_as_text(each) for each in value)
+    return {key: _as_text(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def macros():

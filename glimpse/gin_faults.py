@@ -36,7 +36,7 @@ def one_line(where, of_constructors=False, of_values=False):
         if isinstance(error, RecursionError):
             message = "its references lead back to where they began, such as @Experiment() in a part of Experiment"
         elif isinstance(error, GlimpseError):
-            message = _joined(str(error))
+            message = _refusal(str(error))
         elif of_values and not _in_own_code(error, called=True):
             message = f"a value of the configuration does not fit: {_joined(str(error))[:300]}{_place(error)}"
         elif not of_constructors and not of_values:
@@ -63,16 +63,22 @@ def cure(content, error):
     name, _, value = (part.strip() for part in content.partition("="))
     if re.fullmatch(r"[A-Za-z_]\w*", value):
         return f"cannot read {content.strip()!r}: a text needs quotes, {name}='{value}'; a part is written @{value}()"
-    if value and not re.search(r"['\"@%\[\](){}]", value):
+    if re.fullmatch(r"[\w./]+", name) and re.fullmatch(r"[^-+\d'\"@%\[\](){}][^'\"@%\[\](){}]*", value):
         return f"cannot read {content.strip()!r}: a text, such as a path, needs quotes of its own, {name}='{value}'"
     said = _joined(getattr(error, "msg", None) or str(error))
     return (f"cannot read {content.strip()!r} ({said}); write NAME = a number, a text in quotes, a list, @part() "
             "or %MACRO")
 
 
+def _refusal(text):
+    """A GlimpseError of a constructor: gin appends lines on where it was called; the first names what refuses."""
+    said, *calls = text.split(_CALL)
+    return _joined(said) + (f" (in {calls[0].split(chr(39))[0]})" if calls else "")
+
+
 def _joined(text):
-    """One line. gin appends lines on where in the configuration a call was made; they belong to the message."""
-    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+    """One line, without the colours of a terminal."""
+    return " ".join(line.strip() for line in re.sub(r"\x1b\[\d*m", "", text).splitlines() if line.strip())
 
 
 def _parsing(error):
@@ -126,16 +132,17 @@ def _constructing(error):
     said = _joined(text.split(_CALL)[0]).rstrip(".")[:300]
     values = [f"{name}.{parameter} = {str(value)[:60]}" for (_, selector), bindings in gin.config._CONFIG.items()
               if selector.rsplit(".")[-1] == name and name != "Experiment" for parameter, value in bindings.items()]
+    without_call = _without_call()
     return "".join([
         f"{name} cannot be made: {said}{_place(error)}", f"; it was given {', '.join(values)}" if values else "",
-        f"; perhaps () is missing: {', '.join(_without_call(name))}" if _without_call(name) else ""])
+        f"; perhaps () is missing: {', '.join(without_call)}" if without_call else ""])
 
 
-def _without_call(name):
-    """References without () among the macros and the bindings of a configurable: "POLICY = @learned()" would be right."""
-    return [f"{scope if selector == 'gin.macro' else f'{name}.{parameter}'} = {value}()"
+def _without_call():
+    """What would be references with (): ["POLICY = @learned()"] where POLICY = @learned. Experiment takes some without."""
+    return [f"{scope if selector == 'gin.macro' else f'{selector.rsplit(chr(46))[-1]}.{parameter}'} = {value}()"
             for (scope, selector), bindings in gin.config._CONFIG.items()
-            if selector == "gin.macro" or selector.rsplit(".")[-1] == name and name != "Experiment"
+            if selector.rsplit(".")[-1] != "Experiment"
             for parameter, value in bindings.items()
             if isinstance(value, gin.config.ConfigurableReference) and not value.evaluate]
 

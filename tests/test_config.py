@@ -96,3 +96,95 @@ def test_bindings_that_nothing_uses_are_found(tiny):
     with config.configuration(FILE, [*tiny, "POLICY = @learned()"]):
         Experiment()
         assert config.unused_bindings() == []
+
+
+def said_of(path, params=(), root="Experiment"):
+    with pytest.raises(GlimpseError) as error:
+        with config.configuration(path, params, root):
+            pass
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def write(path, text, encoding="utf-8"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def test_a_misspelt_macro_in_a_file_of_ones_own_is_refused(tmp_path):
+    path = write(tmp_path / "mine.gin", "include 'experiments/digits.gin'\n# three glimpses\nNUM_GLIMPS = 3\n")
+    said = said_of(path)
+    assert f"{path}, line 3: nothing uses the macro 'NUM_GLIMPS'; there are NUM_GLIMPSES, " in said
+    assert "TRAIN_STEPS" in said and "gin.REQUIRED" not in said
+    write(path, "include 'experiments/digits.gin'\nSEED = %SEDE\n")
+    assert f"{path}, line 2: %SEDE has no value; write SEDE = ..., or one of SEED, " in said_of(path)
+    write(path, "include 'experiments/digits.gin'\nSTEPS = %TRAIN_STEPS\nTRAIN_STEPS = %STEPS\n")
+    assert "is made of itself" in said_of(path)
+
+
+def test_a_macro_of_a_macro_has_its_value(tmp_path):
+    path = write(tmp_path / "mine.gin", "include 'experiments/digits.gin'\nSTEPS = 3\nTRAIN_STEPS = %STEPS\n")
+    with config.configuration(path):
+        assert config.macros()["TRAIN_STEPS"] == 3 and config.setting("Experiment.train_steps") == 3
+        assert config.macros()["POLICY"] == "@learned()" and config.setting("Experiment.batch_size") == 8
+        assert config.setting("Experiment.log_every") is None
+
+
+def test_what_a_file_includes_is_looked_for_beside_it_then_here_then_among_the_shipped_ones(tmp_path, monkeypatch):
+    write(tmp_path / "mine" / "parts" / "base.gin", "include 'more.gin'\ninclude 'experiments/digits.gin'\nSEED = 5\n")
+    write(tmp_path / "mine" / "parts" / "more.gin", "NUM_GLIMPSES = 4\n")
+    write(tmp_path / "mine" / "mine.gin", "include 'parts/base.gin'\n")
+    write(tmp_path / "here" / "data" / "digits.gin", "a file that only a shipped one could mean\n")
+    monkeypatch.chdir(tmp_path / "here")
+    with config.configuration("../mine/mine.gin"):
+        assert config.macros()["SEED"] == 5
+    write(tmp_path / "mine" / "mine.gin", "\ninclude 'bas.gin'\n")
+    assert "mine.gin, line 2: includes 'bas.gin', which is neither beside it nor here nor below" in said_of("../mine/mine.gin")
+    write(tmp_path / "mine" / "mine.gin", "include 'mine.gin'\n")
+    assert "includes itself" in said_of("../mine/mine.gin")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+def test_a_gin_file_is_utf8_with_or_without_a_byte_order_mark(tmp_path, encoding):
+    path = write(tmp_path / "mine.gin", "SEED = 3\ninclude 'experiments/digits.gin'\nREWARD = 'größe'\n", encoding)
+    with config.configuration(path):
+        assert config.macros()["REWARD"] == "größe"
+    write(path, "# größe\n", "latin-1")
+    assert "it must be a text in UTF-8" in said_of(path)
+
+
+@pytest.mark.parametrize("binding, message", [
+    ("POLICY=learned", "a text needs quotes, POLICY='learned'; a part is written @learned()"),
+    ("Experiment.feature_cache=/tmp/x", "needs quotes of its own, Experiment.feature_cache='/tmp/x'"),
+    ("Experiment.feature_cache=my data/x", "needs quotes of its own, Experiment.feature_cache='my data/x'"),
+    ("SEED = [1", "cannot read 'SEED = [1'"),
+    ("SEED = 1\nTRAIN_STEPS = 2", "is not one binding"),
+    ("POLICY = @lerned()", "There are learned, "),
+    ("GlimpsDetector.units = 3", "There are GlimpseDetector, "),
+    ("GlimpseDetector.num_glimpse = 3", "It has num_glimpses, "),
+    ("learned.deviaton = 3", "It has deviation, "),
+    ("Adam.learning_rat = 3", "It has learning_rate, "),
+    ("SEED = %SEDE", "%SEDE has no value"),
+])
+def test_a_slip_is_told_with_what_there_is_and_what_to_write(binding, message):
+    assert message in said_of(FILE, [binding])
+
+
+def test_a_slip_in_a_file_is_told_with_its_line(tmp_path):
+    path = write(tmp_path / "mine.gin", "include 'experiments/digits.gin'\nPOLICY = learned\n")
+    assert f"{path}, line 2: cannot read 'POLICY = learned': a text needs quotes" in said_of(path)
+    write(path, "import modul_of_nobody\ninclude 'experiments/digits.gin'\n")
+    assert "No module named 'modul_of_nobody'" in said_of(path) and "beside the gin file" in said_of(path)
+
+
+def test_a_study_is_no_experiment_and_an_experiment_no_study(tmp_path):
+    assert "is a study; experiments.sweep runs it" in said_of("studies/glimpse_count_quick.gin")
+    assert "is an experiment; experiments.train runs it" in said_of(FILE, root="study")
+    assert "sets nothing of Experiment; include a file that does" in said_of(write(tmp_path / "x.gin", "# empty\n"))
+
+
+def test_settings_are_compared_by_what_they_come_to():
+    text = "import glimpse.training.experiment\nA = 3\nB = [%A, @learned()]\nExperiment.x = %B\npolicy/Y.z = {'a': %A}\nC = 4\n"
+    assert repr(config.settings(text)) == "{'Experiment.x': [3, @learned()], 'policy/Y.z': {'a': 3}, 'C': 4}"
+    assert config.imports(text) == ["glimpse.training.experiment"]

@@ -73,7 +73,7 @@ def runs_of(gin_file, gin_params):
         shared = gin.get_bindings(study).get("bindings") or {}
         for param in over:
             _check_bindings(shared)
-            more = config.value_of(param.partition("=")[2])
+            more = config.value_of(param)
             _check_bindings(more)
             shared = shared | (more or {})
         runs = study(bindings=shared)

@@ -142,7 +142,7 @@ class Experiment:
         return tf.train.CheckpointManager(self.checkpoint, pathlib.Path(workdir) / run.CHECKPOINTS, max_to_keep=1)
 
     def train(self, workdir):
-        """Trains from the run's last checkpoint, or from the start, to train_steps; returns seconds spent."""
+        """Trains from the run's last checkpoint, or from the start, to train_steps; returns seconds spent, 0 for no step."""
         first_step, start = self.restore(workdir), time.perf_counter()
         run.write_trained_on(workdir, self.trained_on)
         if first_step < self.train_steps:
@@ -157,7 +157,8 @@ class Experiment:
                 if "must be finite" not in str(error):
                     raise
                 raise recorder.stop("a glimpse's box", "not finite") from error  # before any loss could be computed
-        return time.perf_counter() - start
+            return time.perf_counter() - start
+        return 0.0
 
     def evaluate(self, split, confidence=None):
         """Detects on every image of a split; returns what `evaluate_detector` does, and "proposal_recall" beside it.

@@ -48,13 +48,26 @@ def check_trainer(trainer):
         optimizer = getattr(trainer, name, None)
         if optimizer is None:
             continue
-        check_built(f"Trainer.{name}", optimizer, ["apply", "learning_rate"], "@keras.optimizers.Adam()")
+        check_built(f"Trainer.{name}", optimizer, ["apply"], "@keras.optimizers.Adam()")
         for parameter in inspect.signature(type(optimizer)).parameters.values():
+            if parameter.name == "learning_rate":
+                _check_rate(name, optimizer)
+                continue
             value = getattr(optimizer, parameter.name, None)
-            if parameter.name == "learning_rate":  # of a schedule, that of this step
-                real_number(f"the first learning rate of Trainer.{name}", float(value), minimum=0)
-            elif isinstance(parameter.default, float) and value is not None:
-                real_number(f"{optimizer.name}.{parameter.name} of Trainer.{name}", value)
+            if isinstance(parameter.default, float) and value is not None:
+                real_number(f"{type(optimizer).__name__}.{parameter.name} of Trainer.{name}", value)
+
+
+def _check_rate(name, optimizer):
+    """The learning rate of the first step: a schedule is made of whatever it is given, and fails when it is asked."""
+    try:
+        rate = float(optimizer.learning_rate)
+    except Exception as error:  # of TensorFlow, of the schedule
+        given = optimizer.get_config()["learning_rate"]
+        given = given.get("config", given) if isinstance(given, dict) else given
+        raise GlimpseError(f"the learning rate of Trainer.{name} cannot be computed ({type(error).__name__}) from "
+                           f"{given}; give it numbers") from error
+    real_number(f"the first learning rate of Trainer.{name}", rate, minimum=0)
 
 
 def _short(value):

@@ -5,7 +5,8 @@ import pytest
 from experiments import sweep
 from glimpse import config
 from glimpse.errors import GlimpseError
-from glimpse.studies.plan import study
+from glimpse.studies.plan import plan, study
+from glimpse.training import run
 
 
 def write_study(tmp_path, tiny, grids):
@@ -83,3 +84,58 @@ def test_faults_show_before_anything_runs(tmp_path, tiny, capsys):
         sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}"])
     assert stop.value.code == 2 and "no macro 'NUM_GLIMPSE'" in capsys.readouterr().err
     assert not (tmp_path / "study").exists()
+
+
+def planned(file, capsys, *more):
+    """The lines of a plan: {name of the run: its experiment and bindings}."""
+    sweep.main([f"--gin_file={file}", "--only_print", "--workdir=nowhere", *more])
+    return dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines()[1:])
+
+
+def test_bindings_of_the_command_line_go_to_the_study_or_to_every_run(tmp_path, tiny, capsys):
+    file = tmp_path / "mine.gin"
+    file.write_text("import glimpse.studies.plan\nimport experiments.sweep\nstudy.experiment = 'base.gin'\nSEEDS = [0]\n"
+                    "study.bindings = {'TRAIN_STEPS': 5, 'Experiment.batch_size': 2}\n"
+                    "study.grids = [{'NUM_GLIMPSES': [1], 'SEED': %SEEDS}]\n")
+    (tmp_path / "base.gin").write_text("include 'experiments/digits.gin'\nSTEPS = 3\nTRAIN_STEPS = %STEPS\n")
+    shown = planned(file, capsys, "--gin_param=Experiment.batch_size=4", "--gin_param=SEEDS=[1, 2]",
+                   "--gin_param=POOLED_SIZE=3", "--gin_param=study.bindings={'TRAIN_STEPS': 7, 'REWARD': 'gain'}")
+    base = tmp_path / "base.gin"
+    assert shown == {f"waiting  NUM_GLIMPSES=1,SEED={seed}":
+                    f"{base} TRAIN_STEPS=7 Experiment.batch_size=2 REWARD='gain' NUM_GLIMPSES=1 SEED={seed} "
+                    "Experiment.batch_size=4 POOLED_SIZE=3" for seed in (1, 2)}
+    for given in ("study.bindings={'SEED': %SEDES}", "study.bindings=[", "study.bindings=3"):
+        with pytest.raises(SystemExit) as stop:
+            planned(file, capsys, f"--gin_param={given}")
+        said = capsys.readouterr().err
+        assert stop.value.code == 2 and said.count("\n") == 1 and "study.bindings" in said
+
+
+@pytest.mark.parametrize("line, message", [
+    ("study.experiment = 3", "study.experiment must be a gin file"),
+    ("study.bindings = 3", "study.bindings must be a dict"),
+    ("study.grids = 3", "study.grids must be a list of dicts"),
+    ("study.experiment = 'studies/policy.gin'", "is a study"),
+    ("study.experiment = 'experiments/none.gin'", "no such file"),
+    ("study.bindings = {'TRAIN_STEPS': 'many'}", "train_steps must be a whole number of at least 1, got 'many'"),
+    ("study.grid = 3", "It has grids, "),
+])
+def test_a_faulty_study_is_one_line(tmp_path, tiny, capsys, line, message):
+    file = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1], "SEED": [0]}])
+    file.write_text(file.read_text() + line + "\n")
+    with pytest.raises(SystemExit) as stop:
+        sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}", "--only_print"])
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and message in said and said.count("\n") == 1
+
+
+def test_a_run_that_is_evaluated_otherwise_is_waiting_and_its_training_stays(tmp_path, tiny):
+    runs = {"SEED=0": ("experiments/digits.gin", [*tiny, "Experiment.evaluation_splits = ('validation',)"])}
+    wider = {"SEED=0": ("experiments/digits.gin", tiny)}
+    assert list(plan(tmp_path, runs)[0]) == ["SEED=0"] and plan(tmp_path, runs)[1] == {"SEED=0": 6}
+    with config.configuration(*runs["SEED=0"]) as text:
+        run.prepare(tmp_path / "SEED=0", text)
+    (tmp_path / "SEED=0" / "results.json").write_text('{"metrics": {"validation": {}}}')
+    assert plan(tmp_path, runs)[0] == {} and list(plan(tmp_path, wider)[0]) == ["SEED=0"]
+    with pytest.raises(GlimpseError, match="another configuration"):
+        plan(tmp_path, {"SEED=0": ("experiments/digits.gin", [*tiny, "TRAIN_STEPS = 7"])})
