@@ -5,6 +5,7 @@ then by gin. What gin or a constructor says of a fault becomes one line by `glim
 """
 
 import contextlib
+import functools
 import math
 import pathlib
 import sys
@@ -84,6 +85,7 @@ def find(name, beside=None):
         return None
 
 
+@functools.cache
 def is_shipped(path):
     """Whether a file is one of those below configs/."""
     return CONFIGS.resolve() in (pathlib.Path(path).resolve(), *pathlib.Path(path).resolve().parents)
@@ -213,13 +215,14 @@ def _check_macros(statements, given):
     used = {name: each for each in bindings for name in _macros_in(each.value) if name != "gin.REQUIRED"}
     for each in given + files:
         name = name_of(each)
-        if each.arg_name or name in used or is_shipped(each.location.filename):
+        if each.arg_name or name in used:
             continue
         there = gin_faults.closest(name, used)
         if each in given:
             raise GlimpseError(f"no macro {name!r}; there are {there}")
-        raise GlimpseError(f"{each.location.filename}, line {each.location.line_num}: nothing uses the macro {name!r}; "
-                           f"there are {there}")
+        if not is_shipped(each.location.filename):
+            raise GlimpseError(f"{each.location.filename}, line {each.location.line_num}: nothing uses the macro {name!r}; "
+                               f"there are {there}")
     values = {name_of(each): each.value for each in bindings if not each.arg_name}
     for name, each in used.items():
         if name not in values:

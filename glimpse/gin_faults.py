@@ -15,6 +15,7 @@ from glimpse.errors import GlimpseError
 
 _OURS = pathlib.Path(__file__).resolve().parents[1]
 _LIBRARIES = [pathlib.Path(path).resolve() for path in {sys.prefix, *sysconfig.get_paths().values()}]
+_REQUIRED = re.compile(r"Required bindings for `([\w.]+)` not provided in config: \[(.*?)\]")
 _CALL = "In call to configurable '"
 
 
@@ -37,6 +38,8 @@ def one_line(where, of_constructors=False, of_values=False):
             message = "its references lead back to where they began, such as @Experiment() in a part of Experiment"
         elif isinstance(error, GlimpseError):
             message = _refusal(str(error))
+        elif of_constructors and _REQUIRED.search(str(error)):
+            message = _missing(str(error))
         elif of_values and not _in_own_code(error, called=True):
             message = f"a value of the configuration does not fit: {_joined(str(error))[:300]}{_place(error)}"
         elif not of_constructors and not of_values:
@@ -74,6 +77,11 @@ def _refusal(text):
     """A GlimpseError of a constructor: gin appends lines on where it was called; the first names what refuses."""
     said, *calls = text.split(_CALL)
     return _joined(said) + (f" (in {calls[0].split(chr(39))[0]})" if calls else "")
+
+
+def _missing(text):
+    name, parameters = _REQUIRED.search(text).groups()
+    return f"gives no value to {', '.join(f'{name}.{each}' for each in re.findall(r'[a-z_]+', parameters))}; write NAME = value"
 
 
 def _joined(text):

@@ -188,3 +188,24 @@ def test_settings_are_compared_by_what_they_come_to():
     text = "import glimpse.training.experiment\nA = 3\nB = [%A, @learned()]\nExperiment.x = %B\npolicy/Y.z = {'a': %A}\nC = 4\n"
     assert repr(config.settings(text)) == "{'Experiment.x': [3, @learned()], 'policy/Y.z': {'a': 3}, 'C': 4}"
     assert config.imports(text) == ["glimpse.training.experiment"]
+
+
+def test_what_has_no_value_is_named(tmp_path):
+    path = write(tmp_path / "mine.gin", "import glimpse.training.experiment\nExperiment.seed = 0\nExperiment.train_steps = 3\n")
+    with pytest.raises(GlimpseError, match="gives no value to Experiment.data, Experiment.proposals, .*; write NAME = value$"):
+        with config.configuration(path):
+            Experiment()
+    path = write(path, "import glimpse.data.coco\ninclude 'experiments/digits.gin'\nExperiment.data = @COCO\n")
+    with pytest.raises(GlimpseError, match="gives no value to COCO"):
+        with config.configuration(path):
+            Experiment()
+
+
+def test_a_fault_in_a_module_of_the_users_own_keeps_its_traceback(tmp_path):
+    write(tmp_path / "broken_part_of_ones_own.py",
+          "import gin\n\n\n@gin.register\ndef broken_part():\n    return 'a' + 1\n")
+    path = write(tmp_path / "mine.gin", "import broken_part_of_ones_own\ninclude 'experiments/digits.gin'\n"
+                                        "POLICY = @broken_part()\n")
+    with pytest.raises(TypeError, match="can only concatenate str"):
+        with config.configuration(path):
+            Experiment()
