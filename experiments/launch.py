@@ -1,7 +1,7 @@
 """What the entry points share: flags, the check of --out, a quiet start of TensorFlow, and how a fault ends a program.
 
-Entry points import what needs TensorFlow after `start_tensorflow`, inside functions: --help and the refusal of an argument
-take no seconds then.
+Entry points import what needs TensorFlow after `start_tensorflow`, inside functions: --help and the refusal of an
+argument take no seconds then.
 """
 
 import argparse
@@ -34,8 +34,8 @@ def run_parser(description):
     flags = argparse.ArgumentParser(description=description, allow_abbrev=False)
     flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
     flags.add_argument("--allow_import", action="append", default=[], metavar="NAME",
-                       help="let the run's configuration import this module, which is not known from its training here; "
-                            "may be given again")
+                       help="let the run's configuration import this module, which is not known from its training "
+                            "here; may be given again")
     return flags
 
 

@@ -24,7 +24,8 @@ def main(arguments=None):
     runs = runs_of(flags.gin_file, flags.gin_param)
     workdir = flags.workdir or pathlib.Path("runs") / pathlib.Path(flags.gin_file).stem
     waiting, steps = plan(workdir, runs)
-    print(f"{len(runs)} runs in {workdir}, {len(runs) - len(waiting)} of them finished, {jobs(flags)} at a time", flush=True)
+    finished = len(runs) - len(waiting)
+    print(f"{len(runs)} runs in {workdir}, {finished} of them finished, {jobs(flags)} at a time", flush=True)
     if flags.only_print:
         for name, (experiment, bindings) in runs.items():
             print(f"{'waiting ' if name in waiting else 'finished'} {name}: {experiment} {' '.join(bindings)}")

@@ -81,7 +81,8 @@ def _refusal(text):
 
 def _missing(text):
     name, parameters = _REQUIRED.search(text).groups()
-    return f"gives no value to {', '.join(f'{name}.{each}' for each in re.findall(r'[a-z_]+', parameters))}; write NAME = value"
+    names = ", ".join(f"{name}.{each}" for each in re.findall("[a-z_]+", parameters))
+    return f"gives no value to {names}; write NAME = value"
 
 
 def _joined(text):
@@ -119,8 +120,9 @@ def check_parameters():
 
 def _parameters(function):
     """The names that a function, or the constructors of a class and of its parents, take."""
-    constructors = ([each.__init__ for each in function.__mro__ if "__init__" in vars(each)] if inspect.isclass(function)
-                    else [function])
+    constructors = [function]
+    if inspect.isclass(function):
+        constructors = [each.__init__ for each in function.__mro__ if "__init__" in vars(each)]
     names = set()
     for constructor in constructors:
         try:
@@ -147,7 +149,7 @@ def _constructing(error):
 
 
 def _without_call():
-    """What would be references with (): ["POLICY = @learned()"] where POLICY = @learned. Experiment takes some without."""
+    """References without (), as they would be with it: ["POLICY = @learned()"]; Experiment takes some without."""
     return [f"{scope if selector == 'gin.macro' else f'{selector.rsplit(chr(46))[-1]}.{parameter}'} = {value}()"
             for (scope, selector), bindings in gin.config._CONFIG.items()
             if selector.rsplit(".")[-1] != "Experiment"
@@ -177,6 +179,6 @@ def _in_own_code(error, called=False):
             called = True
         elif called and path.is_file():
             parents = path.resolve().parents
-            if not {_OURS / "glimpse", _OURS / "experiments"} & set(parents) and not any(library in parents for library in _LIBRARIES):
+            if not {_OURS / "glimpse", _OURS / "experiments", *_LIBRARIES} & set(parents):
                 return True
     return False

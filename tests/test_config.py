@@ -3,16 +3,16 @@ import re
 import gin
 import pytest
 
-from glimpse import config
+from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
 from glimpse.training.experiment import Experiment
 
 FILE = "experiments/digits.gin"
 
 
-@pytest.mark.parametrize("path", sorted(config.CONFIGS.glob("experiments/*.gin")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(gin_files.CONFIGS.glob("experiments/*.gin")), ids=lambda path: path.name)
 def test_every_shipped_experiment_parses(path):
-    included = [config.CONFIGS / name for name in re.findall(r"^include '(.*)'", path.read_text(), flags=re.MULTILINE)]
+    included = [gin_files.CONFIGS / name for name in re.findall(r"^include '(.*)'", path.read_text(), flags=re.MULTILINE)]
     required = re.findall(r"^(\w+) = %gin.REQUIRED", "\n".join(f.read_text() for f in [path, *included]), flags=re.MULTILINE)
     if required:
         with pytest.raises(GlimpseError, match=f"{path.name}: needs {required[0]}: give --gin_param='{required[0]}=...'"):
@@ -23,7 +23,7 @@ def test_every_shipped_experiment_parses(path):
         assert {"NUM_GLIMPSES", "POOLED_SIZE", "POLICY", "SEED", "TRAIN_STEPS"} <= set(config.macros())
 
 
-@pytest.mark.parametrize("path", sorted(config.CONFIGS.rglob("*.gin")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(gin_files.CONFIGS.rglob("*.gin")), ids=lambda path: path.name)
 def test_every_shipped_file_says_what_it_is(path):
     head = path.read_text().splitlines()[0]
     assert head.startswith("# ") and len(head) > 40
@@ -186,8 +186,8 @@ def test_a_study_is_no_experiment_and_an_experiment_no_study(tmp_path):
 
 def test_settings_are_compared_by_what_they_come_to():
     text = "import glimpse.training.experiment\nA = 3\nB = [%A, @learned()]\nExperiment.x = %B\npolicy/Y.z = {'a': %A}\nC = 4\n"
-    assert repr(config.settings(text)) == "{'Experiment.x': [3, @learned()], 'policy/Y.z': {'a': 3}, 'C': 4}"
-    assert config.imports(text) == ["glimpse.training.experiment"]
+    assert repr(gin_files.settings(text)) == "{'Experiment.x': [3, @learned()], 'policy/Y.z': {'a': 3}, 'C': 4}"
+    assert gin_files.imports(text) == ["glimpse.training.experiment"]
 
 
 def test_what_has_no_value_is_named(tmp_path):

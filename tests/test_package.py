@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 FLOORS = [
     ["errors", "files", "randomness"],
     ["gin_faults"],
+    ["gin_files"],
     ["config", "geometry"],
     ["ops"],
     ["layers", "data", "visualization"],

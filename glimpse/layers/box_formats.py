@@ -19,8 +19,8 @@ def check_format(bounding_box_format, spatial_scale):
 def check_channels_last():
     """Raises ValueError where Keras makes feature maps of another layout, which would be misread in silence."""
     if keras.config.image_data_format() != "channels_last":
-        raise ValueError("RoI layers take feature maps [batch, height, width, channels], and Keras is set to 'channels_first': "
-                         "call keras.config.set_image_data_format('channels_last')")
+        raise ValueError("RoI layers take feature maps [batch, height, width, channels], and Keras is set to "
+                         "'channels_first': call keras.config.set_image_data_format('channels_last')")
 
 
 def features_and_boxes(inputs, bounding_box_format, dtype):

@@ -5,7 +5,7 @@ import sys
 
 import gin
 
-from glimpse import config
+from glimpse import config, gin_files
 from glimpse.errors import GlimpseError, whole_number
 from glimpse.training import run
 
@@ -64,8 +64,8 @@ def runs_of(gin_file, gin_params):
 
     Returns: as `study`.
     """
-    path = config.find(gin_file)
-    macros = set() if path is None else config.macros_set_in(path)
+    path = gin_files.find(gin_file)
+    macros = set() if path is None else gin_files.macros_set_in(path)
     of_study = [param for param in gin_params if _name(param).startswith("study.") or _name(param) in macros]
     of_runs = [param for param in gin_params if param not in of_study]
     over = [param for param in of_study if _name(param) == "study.bindings"]
@@ -86,15 +86,15 @@ def _name(param):
 
 def _beside(experiment, path):
     """The experiment as the run's own process finds it, from wherever it is called."""
-    found = config.find(experiment, path.parent)
-    return experiment if found is None or config.is_shipped(found) else str(found.absolute())
+    found = gin_files.find(experiment, path.parent)
+    return experiment if found is None or gin_files.is_shipped(found) else str(found)
 
 
 def plan(workdir, runs):
     """Which runs are still to be done, and their numbers of steps; parses each configuration, so faults show first.
 
-    A finished run is done again where its results lack a split that is to be evaluated now, or were made by other settings
-    of the evaluation: its training stays.
+    A finished run is evaluated again where its results lack a split that is to be evaluated now, or were made by other
+    settings of the evaluation.
 
     Returns: ({name: command line}, {name: steps}).
     """

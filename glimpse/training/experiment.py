@@ -39,7 +39,7 @@ class Experiment:
       framing: a Framing that scales and pads the images; None where all are of one size.
       feature_cache: directory that keeps the feature maps of the training images, for a frozen backbone; None keeps none.
       evaluation_batch_size: images to a step of the evaluation, with all their proposals.
-      evaluation_splits: evaluated at the end of the training; a list of at least one name, such as ("validation", "test").
+      evaluation_splits: evaluated at the end of the training, at least one name, such as ("validation", "test").
       coco_ap: score by COCO's protocol too.
       log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
       trained_on: a TrainedOn, to use a trained network without reading its training data; no setting.
@@ -99,7 +99,7 @@ class Experiment:
         return self._examples[split]
 
     def open_evaluation_splits(self):
-        """Reads the annotations of all that is to be evaluated. Raises GlimpseError for a split that is missing or faulty."""
+        """Reads the annotations of what is to be evaluated. Raises GlimpseError for a missing or faulty split."""
         for split in self.evaluation_splits:
             try:
                 self._evaluated(split)
@@ -142,7 +142,7 @@ class Experiment:
         return tf.train.CheckpointManager(self.checkpoint, pathlib.Path(workdir) / run.CHECKPOINTS, max_to_keep=1)
 
     def train(self, workdir):
-        """Trains from the run's last checkpoint, or from the start, to train_steps; returns seconds spent, 0 for no step."""
+        """Trains from the run's last checkpoint, or from the start, to train_steps; returns seconds, 0 for no step."""
         first_step, start = self.restore(workdir), time.perf_counter()
         run.write_trained_on(workdir, self.trained_on)
         if first_step < self.train_steps:
@@ -177,7 +177,7 @@ class Experiment:
 
 @contextlib.contextmanager
 def _faults_of_data():
-    """TensorFlow hands on the text of an error alone: a fault of the data, met in its threads, is a GlimpseError again."""
+    """TensorFlow hands on the text of an error alone: a fault of the data in its threads is a GlimpseError again."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -202,8 +202,8 @@ def _names(name, value):
 def restored(workdir, allow_import=()):
     """The experiment of a trained run, with its configuration in force: yields (Experiment, step of its checkpoint).
 
-    Nothing of its training data is read. Its configuration may import glimpse, modules that were noted when it was trained
-    and have not changed, and those named in `allow_import`.
+    Nothing of its training data is read. Its configuration may import glimpse, modules that were noted when it was
+    trained and have not changed, and those named in `allow_import`.
 
     Raises: GlimpseError where `workdir` holds no run, or one without a checkpoint.
     """

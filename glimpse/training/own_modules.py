@@ -1,7 +1,7 @@
 """Whose code a run imports: the user's own modules are noted when it trains, and run again only as they were then.
 
-A gin file imports modules, and importing a module runs it. Who evaluates a run directory that somebody else has made is to
-run no code that came with it.
+A gin file imports modules, and importing a module runs it. Who evaluates a run directory that somebody else has made
+is to run no code that came with it.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import json
 import pathlib
 import sys
 
-from glimpse import config
+from glimpse import gin_files
 from glimpse.errors import GlimpseError
 from glimpse.files import read_text, write_json
 
@@ -25,16 +25,16 @@ def write_note(workdir, text, gin_file):
     """
     path = pathlib.Path(workdir) / NOTE
     before = {each["name"]: each["sha256"] for each in _read(workdir)}
-    note = _imported(text, config.find(gin_file))
+    note = _imported(text, gin_files.find(gin_file))
     if note or before:
         write_json(path, note)
     return [each["name"] for each in note if before.get(each["name"], each["sha256"]) != each["sha256"]]
 
 
 def _imported(text, gin_file):
-    named = {".".join(parts[:length]) for parts in (name.split(".") for name in config.imports(text))
+    named = {".".join(parts[:length]) for parts in (name.split(".") for name in gin_files.imports(text))
              for length in range(1, len(parts) + 1)}
-    beside = None if config.is_shipped(gin_file) else gin_file.resolve().parent
+    beside = None if gin_files.is_shipped(gin_file) else gin_file.resolve().parent
     note = []
     for name, module in sorted(sys.modules.items()):
         path = getattr(module, "__file__", None)
@@ -63,7 +63,7 @@ def _read(workdir):
 
 
 def trusted(workdir, allowed=()):
-    """What a run's configuration may import: glimpse, its noted modules as they were, and the modules `allowed` by name.
+    """What a run's configuration may import: glimpse, its noted modules as they were, and modules `allowed` by name.
 
     Returns:
         may_import, for `glimpse.config.configuration`; and the directories where the noted modules are.
@@ -77,8 +77,8 @@ def trusted(workdir, allowed=()):
             return
         cure = f"--allow_import={name} runs it as it is now, if you trust it"
         if name not in noted:
-            raise GlimpseError(f"imports {name!r}, which is no module of this program and none that was noted when the run "
-                               f"was trained; {cure}")
+            raise GlimpseError(f"imports {name!r}, which is no module of this program and none that was noted when the "
+                               f"run was trained; {cure}")
         for other in sorted({name, *noted} - sound):  # what it imports counts as well
             raise GlimpseError(f"imports {name!r}, and {noted[other]['path']} {faults[other]}; {cure}")
         _check_place(name, pathlib.Path(noted[name]["path"]))

@@ -11,7 +11,8 @@ def check_given(data, proposals, detector, trainer, sampling, framing):
     for name, value, example in (("data", data, "@DigitScenes"), ("detector", detector, "@GlimpseDetector"),
                                  ("trainer", trainer, "@Trainer")):
         if not callable(value):
-            raise GlimpseError(f"Experiment.{name} must be a reference without (), such as {example}, got {_short(value)}")
+            raise GlimpseError(f"Experiment.{name} must be a reference without (), such as {example}, "
+                               f"got {_short(value)}")
     check_built("Experiment.proposals", proposals, ["__call__"], "@WindowGrid()")
     check_built("Experiment.sampling", sampling, ["__call__", "foreground_slots"], "@RoISampling()")
     if framing is not None:
@@ -30,8 +31,8 @@ def check_built(name, value, attributes, example):
 def check_data(data):
     """Raises GlimpseError where what a data set gives is none."""
     if not all(hasattr(data, each) for each in ("class_names", "__len__", "__getitem__")):
-        raise GlimpseError("Experiment.data must give a data set (class_names, len(), [index]) when it is called with a "
-                           f"split, got {_short(data)}")
+        raise GlimpseError("Experiment.data must give a data set (class_names, len(), [index]) when it is called with "
+                           f"a split, got {_short(data)}")
 
 
 def check_detector(detector):
@@ -71,4 +72,5 @@ def _check_rate(name, optimizer):
 
 
 def _short(value):
-    return repr(value) if isinstance(value, (str, numbers.Number, tuple, list, dict, type(None))) else type(value).__name__
+    plain = isinstance(value, (str, numbers.Number, tuple, list, dict, type(None)))
+    return repr(value)[:100] if plain else type(value).__name__

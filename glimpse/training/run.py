@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from glimpse import config
+from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
 from glimpse.files import read_text, write_json, write_whole
 
@@ -26,9 +26,9 @@ EVALUATION_ONLY = ("Experiment.evaluation_splits", "Experiment.evaluation_batch_
 def prepare(workdir, text, overwrite=False, splits=()):
     """Makes `workdir` ready for a run of the configuration `text`; a run of the same training in it goes on.
 
-    A configuration that differs in what is evaluated alone is the same training: its config.gin stays for the time being.
-    One of more steps goes on where no schedule that is in use depends on their number: the results so far are kept as
-    results_STEPS.json.
+    A configuration that differs in what is evaluated alone is the same training: its config.gin stays until that is
+    evaluated. One of more steps goes on where no schedule that is in use depends on their number: the results so far are
+    kept as results_STEPS.json.
 
     Args:
         workdir: directory, that need not be there.
@@ -64,7 +64,7 @@ def read_config(workdir):
     try:
         return read_text(pathlib.Path(workdir) / CONFIG)
     except (OSError, UnicodeDecodeError) as error:
-        raise GlimpseError(f"{pathlib.Path(workdir) / CONFIG} cannot be read ({error}); name another directory") from error
+        raise GlimpseError(f"{workdir}/{CONFIG} cannot be read ({error}); name another directory") from error
 
 
 def read_results(workdir):
@@ -74,11 +74,12 @@ def read_results(workdir):
         return {}
     try:
         results = json.loads(read_text(path))
-        if not all(isinstance(results.get(part, {}), dict) for part in ("metrics", "policy", "proposal_recall", "seconds")):
+        parts = ("metrics", "policy", "proposal_recall", "seconds")
+        if not all(isinstance(results.get(part, {}), dict) for part in parts):
             raise ValueError("it has another shape")
         return results
     except (OSError, ValueError, AttributeError) as error:
-        raise GlimpseError(f"{path} cannot be read ({error}); remove it, and the same command evaluates again") from error
+        raise GlimpseError(f"{path} cannot be read ({error}); remove it, and experiments.evaluate writes it anew") from error
 
 
 def same_training(text, other):
@@ -93,9 +94,9 @@ def _differences(text, other):
                 if isinstance(value, dict) else value
                 for name, value in settings.items() if name not in EVALUATION_ONLY}
 
-    one, two = of_training(config.settings(text)), of_training(config.settings(other))
+    one, two = of_training(gin_files.settings(text)), of_training(gin_files.settings(other))
     differ = {name for name in {*one, *two} if name not in one or name not in two or repr(one[name]) != repr(two[name])}
-    imported = set(config.imports(text)) ^ set(config.imports(other))
+    imported = set(gin_files.imports(text)) ^ set(gin_files.imports(other))
     return sorted(differ | {f"import {name}" for name in imported if name.split(".")[0] != "glimpse"})
 
 
@@ -103,15 +104,15 @@ def _go_on(workdir, text, longer):
     """Puts the results of the shorter run aside where that of `longer` goes on with its training; else GlimpseError."""
     steps = "Experiment.train_steps"
     differ = _differences(text, longer)
-    before, after = (config.settings(each).get(steps) for each in (text, longer))
+    before, after = (gin_files.settings(each).get(steps) for each in (text, longer))
     others = [name for name in differ if name != steps and config.is_used(name)]
     if steps not in differ or not isinstance(before, int) or not isinstance(after, int):
         raise GlimpseError(f"--workdir={workdir} holds a run of another configuration ({_listed(differ)}); "
                            "name another directory, or give --overwrite to replace it")
     if others or after < before:
         why = (f"which {_listed(others)} depends on" if others else "which it has gone beyond")
-        raise GlimpseError(f"--workdir={workdir} holds a run of another configuration: of {before} steps, {why}, so that it "
-                           f"cannot go on to {after}; name another directory, or give --overwrite to replace it")
+        raise GlimpseError(f"--workdir={workdir} holds a run of another configuration: of {before} steps, {why}, so that "
+                           f"it cannot go on to {after}; name another directory, or give --overwrite to replace it")
     if (workdir / RESULTS).is_file():
         os.replace(workdir / RESULTS, workdir / f"{pathlib.Path(RESULTS).stem}_{before}.json")
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from experiments import sweep
-from glimpse import config
+from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
 from glimpse.studies.plan import plan, study
 from glimpse.training import run
@@ -17,7 +17,7 @@ def write_study(tmp_path, tiny, grids):
     return path
 
 
-@pytest.mark.parametrize("path", sorted(config.CONFIGS.glob("studies/*.gin")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(gin_files.CONFIGS.glob("studies/*.gin")), ids=lambda path: path.name)
 def test_every_shipped_study_can_be_planned(path, tmp_path, capsys):
     given = ["--gin_param=DATA_ROOT='photos'"] if path.name.startswith("photos") else []
     sweep.main([f"--gin_file={path}", f"--workdir={tmp_path / 'study'}", "--only_print", *given])

@@ -15,7 +15,8 @@ from glimpse.training import run
 def launch(workdir, waiting, steps, jobs):
     """Runs the command lines, `jobs` at a time, each with its share of the cores; returns the names that failed."""
     threads = str(max(1, run.cores() // jobs))
-    environment = os.environ | {"PYTHONIOENCODING": "utf-8", "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8",
+                                "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
     queue, running, failed, ended = list(waiting), {}, [], 0
     with tqdm(total=sum(steps.values()), unit="step", smoothing=0.05, mininterval=1 if sys.stderr.isatty() else 15) as bar:
         try:
