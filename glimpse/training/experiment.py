@@ -10,7 +10,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from glimpse import config
+from glimpse import config, gin_faults
 from glimpse.data.batches import training_batches
 from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, one_of, whole_number
@@ -157,6 +157,11 @@ class Experiment:
                 if "must be finite" not in str(error):
                     raise
                 raise recorder.stop("a glimpse's box", "not finite") from error  # before any loss could be computed
+            except Exception as error:
+                if isinstance(error, GlimpseError) or int(self.trainer.optimizer.iterations) > first_step:
+                    raise
+                with gin_faults.one_line("the first step", of_values=True):  # Keras looks at many values only here
+                    raise
             return time.perf_counter() - start
         return 0.0
 

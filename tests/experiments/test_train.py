@@ -92,7 +92,8 @@ def test_a_finished_training_is_evaluated_again_under_other_settings_of_the_eval
     assert again["log"] == first["log"]
     assert [path.stat().st_mtime_ns for path in sorted((workdir / "checkpoints").iterdir())] == times
     assert "'validation': 3" in (workdir / "config.gin").read_text()
-    message = fails(train.main, flags(workdir, [*tiny, "DigitScenes.sizes = {'train': 9, 'validation': 3, 'test': 4}"]), capsys)
+    other = [*tiny, "DigitScenes.sizes = {'train': 9, 'validation': 3, 'test': 4}"]
+    message = fails(train.main, flags(workdir, other), capsys)
     assert "another configuration (DigitScenes.sizes)" in message
 
 
@@ -105,8 +106,9 @@ def test_evaluate_completes_the_results(tmp_path, tiny, capsys):
     for splits in (["validation"], ["test"]):
         evaluate.main([f"--run={workdir}", f"--split={splits[0]}", "--confidence=0.5"])
         evaluate.main([f"--run={workdir}", f"--split={splits[0]}"])
-    assert {part: results_of(workdir)[part] for part in ("metrics", "policy", "log", "configuration", "proposal_recall")} == {
-        part: whole[part] for part in ("metrics", "policy", "log", "configuration", "proposal_recall")}
+    again = results_of(workdir)
+    for part in ("metrics", "policy", "log", "configuration", "proposal_recall"):
+        assert again[part] == whole[part]
     assert "holds a finished run" in fails(train.main, flags(workdir, tiny), capsys)
     before = (workdir / "results.json").read_bytes()
     evaluate.main([f"--run={workdir}", "--split=test"])
@@ -152,6 +154,12 @@ def test_a_value_of_the_wrong_kind_is_one_line_in_a_dry_run(tmp_path, tiny, caps
     said = fails(train.main, flags(tmp_path / "x", [*tiny, binding], "--dry_run"), capsys)
     assert message in said.partition(repr(binding))[2] and len(said) < 2000
     assert not (tmp_path / "x").exists()
+
+
+def test_what_only_the_first_step_looks_at_is_one_line_too(tmp_path, tiny, capsys):
+    for more in ([], ["--dry_run"]):
+        said = fails(train.main, flags(tmp_path / "x", [*tiny, "Adam.clipnorm = @repeat()"], *more), capsys)
+        assert "the first step: a value of the configuration does not fit" in said and "RepeatPolicy" in said
 
 
 def test_a_dry_run_trains_one_step_and_writes_nothing(tmp_path, tiny, capsys, monkeypatch):
