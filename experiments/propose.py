@@ -29,11 +29,13 @@ def main(arguments=None):
     import gin
     from glimpse import config
     from glimpse.data.selective_search import SelectiveSearch
+    from glimpse.training.parts import check_built
     with config.configuration(flags.gin_file, flags.gin_param):
         parts = gin.get_bindings("Experiment")
         missing = {"data", "proposals"} - set(parts)
         if missing:
             raise GlimpseError(f"sets no Experiment.{' and no Experiment.'.join(sorted(missing))}")
+        check_built("Experiment.proposals", parts["proposals"], ["__call__"], "@SelectiveSearch()")
         for split in flags.split or ("train", "validation", "test"):
             examples = parts["data"](split=split)
             images = range(min(len(examples), most or len(examples)))

@@ -148,7 +148,13 @@ def read_trained_on(workdir):
     """The TrainedOn of a run. Raises: GlimpseError where its file is missing or damaged."""
     path = pathlib.Path(workdir) / DATA
     try:
-        return TrainedOn(**{name: tuple(values) for name, values in json.loads(read_text(path)).items()})
+        value = TrainedOn(**{name: tuple(values) for name, values in json.loads(read_text(path)).items()})
+        sound = (value.class_names and all(isinstance(name, str) for name in value.class_names)
+                 and len(value.category_ids) == len(value.class_names) and len(value.image_shape) == 3
+                 and all(isinstance(side, int) and side > 0 for side in value.image_shape))
+        if not sound:
+            raise ValueError("it has another shape")
+        return value
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise GlimpseError(f"{path} cannot be read ({error}); train the run again, with --overwrite") from error
 
