@@ -5,6 +5,7 @@ constructor says of a fault becomes one line by `glimpse.gin_faults`.
 """
 
 import contextlib
+import importlib.util
 import math
 import pathlib
 import sys
@@ -90,6 +91,10 @@ def _parse(path, gin_params, root, may_import):
         statements.append(statement)
     if may_import is None:
         _check_root(statements, root)
+        for statement in statements:
+            own = isinstance(statement, config_parser.ImportStatement) and statement.module.split(".")[0] != "glimpse"
+            if own and not gin_files.is_shipped(path):
+                _check_hidden(statement, path.parent)
     gin.parse_config_file(str(path))
     given = [gin_files.binding(param) for param in gin_params]
     _own.extend([each for each in statements if not gin_files.is_shipped(each.location.filename)] + given)
@@ -107,6 +112,18 @@ def _check_trust(statement, may_import):
                            "of a run includes no other file")
     if isinstance(statement, config_parser.ImportStatement):
         may_import(statement.module)
+
+
+def _check_hidden(statement, directory):
+    """Raises GlimpseError where a module beside the gin file has the name of one that comes before it."""
+    name = statement.module.split(".")[0]
+    beside = next((each for each in (directory / f"{name}.py", directory / name / "__init__.py") if each.is_file()), None)
+    if beside is not None:
+        spec = importlib.util.find_spec(name) if name not in sys.modules else None
+        found = getattr(sys.modules.get(name), "__file__", None) or getattr(spec, "origin", None) or "a part of Python"
+        if pathlib.Path(found).resolve() != beside.resolve():
+            raise GlimpseError(f"{gin_files.place_of(statement)}: imports {name!r}, which is {found} and not {beside}; "
+                               "rename the latter")
 
 
 def _check_root(statements, root):

@@ -209,3 +209,10 @@ def test_a_fault_in_a_module_of_the_users_own_keeps_its_traceback(tmp_path):
     with pytest.raises(TypeError, match="can only concatenate str"):
         with config.configuration(path):
             Experiment()
+
+
+@pytest.mark.parametrize("name", ["random", "keras", "sys"])
+def test_a_module_of_ones_own_that_another_one_hides_is_named(tmp_path, name):
+    write(tmp_path / f"{name}.py", "")
+    said = said_of(write(tmp_path / "mine.gin", f"import {name}\ninclude 'experiments/digits.gin'\n"))
+    assert f"mine.gin, line 1: imports '{name}', which is " in said and f"{name}.py; rename the latter" in said

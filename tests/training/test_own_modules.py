@@ -83,6 +83,16 @@ def test_a_module_that_is_gone_is_named(noted):
         read(workdir)
 
 
+def test_another_module_of_the_same_name_is_not_taken_for_it(noted, tmp_path, monkeypatch):
+    workdir, name = noted
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / f"{name}.py").write_text("print('another')")
+    monkeypatch.syspath_prepend(tmp_path / "first")
+    sys.modules.pop(name)
+    with pytest.raises(GlimpseError, match=f"which is now .*first/{name}.py, and was .*mine/{name}.py; rename one"):
+        read(workdir)
+
+
 def foreign(directory, line):
     (directory / run.CHECKPOINTS).mkdir(parents=True)
     (directory / run.CONFIG).write_text(f"{line}\nimport glimpse.training.experiment\nExperiment.seed = 0\n")
