@@ -140,7 +140,8 @@ def test_what_a_file_includes_is_looked_for_beside_it_then_here_then_among_the_s
     with config.configuration("../mine/mine.gin"):
         assert config.macros()["SEED"] == 5
     write(tmp_path / "mine" / "mine.gin", "\ninclude 'bas.gin'\n")
-    assert "mine.gin, line 2: includes 'bas.gin', which is neither beside it nor here nor below" in said_of("../mine/mine.gin")
+    said = said_of("../mine/mine.gin")
+    assert "mine.gin, line 2: includes 'bas.gin', which is neither beside it nor here nor below" in said
     write(tmp_path / "mine" / "mine.gin", "include 'mine.gin'\n")
     assert "includes itself" in said_of("../mine/mine.gin")
 
@@ -185,14 +186,15 @@ def test_a_study_is_no_experiment_and_an_experiment_no_study(tmp_path):
 
 
 def test_settings_are_compared_by_what_they_come_to():
-    text = "import glimpse.training.experiment\nA = 3\nB = [%A, @learned()]\nExperiment.x = %B\npolicy/Y.z = {'a': %A}\nC = 4\n"
+    text = ("import glimpse.training.experiment\nA = 3\nB = [%A, @learned()]\nExperiment.x = %B\n"
+            "policy/Y.z = {'a': %A}\nC = 4\n")
     assert repr(gin_files.settings(text)) == "{'Experiment.x': [3, @learned()], 'policy/Y.z': {'a': 3}, 'C': 4}"
     assert gin_files.imports(text) == ["glimpse.training.experiment"]
 
 
 def test_what_has_no_value_is_named(tmp_path):
-    path = write(tmp_path / "mine.gin", "import glimpse.training.experiment\nExperiment.seed = 0\nExperiment.train_steps = 3\n")
-    with pytest.raises(GlimpseError, match="gives no value to Experiment.data, Experiment.proposals, .*; write NAME = value$"):
+    path = write(tmp_path / "mine.gin", "import glimpse.training.experiment\nExperiment.seed = 0\n")
+    with pytest.raises(GlimpseError, match="gives no value to Experiment.train_steps, Experiment.data, .*; write NAME ="):
         with config.configuration(path):
             Experiment()
     path = write(path, "import glimpse.data.coco\ninclude 'experiments/digits.gin'\nExperiment.data = @COCO\n")

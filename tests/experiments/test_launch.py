@@ -39,7 +39,8 @@ def test_a_quiet_start_whatever_keras_is_set_to(tmp_path, tiny):
     """A keras.json of another program, and a locale that is not UTF-8."""
     (tmp_path / "keras.json").write_text(json.dumps(
         {"backend": "jax", "image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-3}))
-    (tmp_path / "größe.gin").write_text("# größe\ninclude 'experiments/digits.gin'\n" + "\n".join(tiny), encoding="utf-8")
+    text = "# größe\ninclude 'experiments/digits.gin'\n" + "\n".join(tiny)
+    (tmp_path / "größe.gin").write_text(text, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_CPP", "LC_", "LANG"))}
     ended = subprocess.run(
         [sys.executable, "-m", "experiments.train", "--gin_file=größe.gin", "--workdir=x", "--dry_run"], cwd=tmp_path,

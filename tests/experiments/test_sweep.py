@@ -59,7 +59,8 @@ def test_a_study_runs_reports_its_failure_and_goes_on(tmp_path, tiny, capsys):
 
 
 def test_a_study_on_validation_images_alone_is_reported(tmp_path, tiny, capsys):
-    file = write_study(tmp_path, [*tiny, "Experiment.evaluation_splits = ('validation',)"], [{"NUM_GLIMPSES": [1], "SEED": [0]}])
+    bindings = [*tiny, "Experiment.evaluation_splits = ('validation',)"]
+    file = write_study(tmp_path, bindings, [{"NUM_GLIMPSES": [1], "SEED": [0]}])
     sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}", "--split=validation"])
     assert f"report: {tmp_path / 'study' / 'report.md'}" in capsys.readouterr().out
     assert "## Results on the validation split" in (tmp_path / "study" / "report.md").read_text()
@@ -94,7 +95,7 @@ def planned(file, capsys, *more):
 
 def test_bindings_of_the_command_line_go_to_the_study_or_to_every_run(tmp_path, tiny, capsys):
     file = tmp_path / "mine.gin"
-    file.write_text("import glimpse.studies.plan\nimport experiments.sweep\nstudy.experiment = 'base.gin'\nSEEDS = [0]\n"
+    file.write_text("import glimpse.studies.plan\nimport experiments.sweep\nSEEDS = [0]\nstudy.experiment = 'base.gin'\n"
                     "study.bindings = {'TRAIN_STEPS': 5, 'Experiment.batch_size': 2}\n"
                     "study.grids = [{'NUM_GLIMPSES': [1], 'SEED': %SEEDS}]\n")
     (tmp_path / "base.gin").write_text("include 'experiments/digits.gin'\nSTEPS = 3\nTRAIN_STEPS = %STEPS\n")

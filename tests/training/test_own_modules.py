@@ -34,7 +34,7 @@ def write_own(directory, name):
 
 @pytest.fixture
 def noted(tmp_path):
-    """A run directory as training leaves it, of a configuration that imports a module of the user's own; and the module."""
+    """A run directory as training leaves it, of a configuration that imports a module of one's own; and its name."""
     name = f"own_{tmp_path.name}".replace("-", "_")
     file = write_own(tmp_path / "mine", name)
     workdir = tmp_path / "run"
