@@ -1,7 +1,7 @@
 """Trains and evaluates one network: python -m experiments.train --gin_file=experiments/digits.gin --workdir=runs/x
 
-The same command goes on with a run that was stopped. A finished one is evaluated again where the configuration differs in
-its evaluation alone, and goes on to more TRAIN_STEPS where no schedule in use depends on their number.
+The same command goes on with a run that was stopped. A finished one is evaluated again where the configuration differs
+in its evaluation alone, and goes on to more TRAIN_STEPS where no schedule in use depends on their number.
 """
 
 import time

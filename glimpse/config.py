@@ -117,7 +117,8 @@ def _check_trust(statement, may_import):
 def _check_hidden(statement, directory):
     """Raises GlimpseError where a module beside the gin file has the name of one that comes before it."""
     name = statement.module.split(".")[0]
-    beside = next((each for each in (directory / f"{name}.py", directory / name / "__init__.py") if each.is_file()), None)
+    files = (directory / f"{name}.py", directory / name / "__init__.py")
+    beside = next((each for each in files if each.is_file()), None)
     if beside is not None:
         spec = importlib.util.find_spec(name) if name not in sys.modules else None
         found = getattr(sys.modules.get(name), "__file__", None) or getattr(spec, "origin", None) or "a part of Python"
@@ -133,8 +134,9 @@ def _check_root(statements, root):
     if root not in set_here and "Experiment" in set_here:
         raise GlimpseError("is an experiment; experiments.train runs it, and a study names it as study.experiment")
     if root not in set_here:
-        raise GlimpseError("sets nothing of Experiment; include a file that does, such as 'experiments/digits.gin'"
-                           if root == "Experiment" else f"sets nothing of {root}; write study.experiment and study.grids")
+        cure = ("include a file that does, such as 'experiments/digits.gin'" if root == "Experiment" else
+                "write study.experiment and study.grids")
+        raise GlimpseError(f"sets nothing of {root}; {cure}")
 
 
 def _check_macros(statements, given):

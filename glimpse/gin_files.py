@@ -14,7 +14,7 @@ from glimpse.errors import GlimpseError
 
 _HERE = pathlib.Path(__file__).resolve().parent
 # Inside the package where it was installed from a wheel, beside it in a checkout.
-CONFIGS = next((path for path in (_HERE / "configs", _HERE.parent / "configs") if path.is_dir()), _HERE.parent / "configs")
+CONFIGS = _HERE / "configs" if (_HERE / "configs").is_dir() else _HERE.parent / "configs"
 
 
 class Reference(NamedTuple):
@@ -65,8 +65,8 @@ def statements_of_file(path, including=()):
         if isinstance(statement, config_parser.IncludeStatement):
             included = find(statement.filename, path.parent)
             if included is None:
-                raise GlimpseError(f"{place_of(statement)}: includes {statement.filename!r}, which is neither beside it "
-                                   f"nor here nor below {CONFIGS}")
+                raise GlimpseError(f"{place_of(statement)}: includes {statement.filename!r}, which is neither beside "
+                                   f"it nor here nor below {CONFIGS}")
             yield from statements_of_file(included, (*including, path.resolve()))
 
 

@@ -194,7 +194,7 @@ def test_settings_are_compared_by_what_they_come_to():
 
 def test_what_has_no_value_is_named(tmp_path):
     path = write(tmp_path / "mine.gin", "import glimpse.training.experiment\nExperiment.seed = 0\n")
-    with pytest.raises(GlimpseError, match="gives no value to Experiment.train_steps, Experiment.data, .*; write NAME ="):
+    with pytest.raises(GlimpseError, match="gives no value to Experiment.train_steps, Experiment.data, .*; write NAME"):
         with config.configuration(path):
             Experiment()
     path = write(path, "import glimpse.data.coco\ninclude 'experiments/digits.gin'\nExperiment.data = @COCO\n")

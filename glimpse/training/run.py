@@ -27,8 +27,8 @@ def prepare(workdir, text, overwrite=False, splits=()):
     """Makes `workdir` ready for a run of the configuration `text`; a run of the same training in it goes on.
 
     A configuration that differs in what is evaluated alone is the same training: its config.gin stays until that is
-    evaluated. One of more steps goes on where no schedule that is in use depends on their number: the results so far are
-    kept as results_STEPS.json.
+    evaluated. One of more steps goes on where no schedule that is in use depends on their number: the results so far
+    are kept as results_STEPS.json.
 
     Args:
         workdir: directory, that need not be there.
@@ -79,7 +79,7 @@ def read_results(workdir):
             raise ValueError("it has another shape")
         return results
     except (OSError, ValueError, AttributeError) as error:
-        raise GlimpseError(f"{path} cannot be read ({error}); remove it, and experiments.evaluate writes it anew") from error
+        raise GlimpseError(f"{path} cannot be read ({error}); remove it, and experiments.evaluate writes it again") from None
 
 
 def same_training(text, other):
@@ -111,8 +111,8 @@ def _go_on(workdir, text, longer):
                            "name another directory, or give --overwrite to replace it")
     if others or after < before:
         why = (f"which {_listed(others)} depends on" if others else "which it has gone beyond")
-        raise GlimpseError(f"--workdir={workdir} holds a run of another configuration: of {before} steps, {why}, so that "
-                           f"it cannot go on to {after}; name another directory, or give --overwrite to replace it")
+        raise GlimpseError(f"--workdir={workdir} holds a run of another configuration: of {before} steps, {why}, so "
+                           f"that it cannot go on to {after}; name another directory, or give --overwrite to replace it")
     if (workdir / RESULTS).is_file():
         os.replace(workdir / RESULTS, workdir / f"{pathlib.Path(RESULTS).stem}_{before}.json")
 
