@@ -4,27 +4,20 @@ Writes two files for each: STEM.png, the picture with what was found, and STEM.j
 continuous pixels of the picture as it stands upright.
 """
 
-import argparse
 import collections
 import pathlib
 
 from tqdm import tqdm
 
-from experiments.launch import check_out, exit_on_error
-from glimpse.data.own_pictures import OwnPictures, read_picture, scale_of
+from experiments.launch import check_out, exit_on_error, run_parser, start_tensorflow
 from glimpse.errors import GlimpseError, real_number
-from glimpse.evaluation.sequences import detected_proposals, follow
 from glimpse.files import write_json
-from glimpse.training.experiment import restored
-from glimpse.visualization.detections import plot_detections
-from glimpse.visualization.writing import write_picture
 
 
 @exit_on_error
 def main(arguments=None):
-    flags = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    flags = run_parser(__doc__)
     flags.add_argument("photos", nargs="+", type=pathlib.Path, metavar="PHOTO", help="a JPEG or PNG file")
-    flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
     flags.add_argument("--score", type=float, default=0.5, metavar="P",
                        help="least score of what is shown (default: 0.5); nothing is detected below 0.01")
     flags.add_argument("--glimpses", action="store_true", help="also show the glimpses of each detection")
@@ -33,7 +26,13 @@ def main(arguments=None):
     real_number("--score", flags.score, minimum=0, maximum=1)
     out = flags.out or flags.run / "detections"
     check_names(flags.photos, out)
-    with restored(flags.run) as (experiment, _):
+    start_tensorflow()
+    from glimpse.data.own_pictures import OwnPictures, read_picture
+    from glimpse.evaluation.sequences import follow
+    from glimpse.training.experiment import restored
+    from glimpse.visualization.detections import plot_detections
+    from glimpse.visualization.writing import write_picture
+    with restored(flags.run, flags.allow_import) as (experiment, _):
         photos = OwnPictures(flags.photos, experiment.trained_on.image_shape, experiment.framing)
         out.mkdir(parents=True, exist_ok=True)
         # One at a time: what stands beside a photo has no say in what is found in it.
@@ -65,6 +64,8 @@ def check_names(photos, out):
 
 def found(followed, photo, least_score, class_names):
     """The detections of a Followed in pixels of the photo: boxes [D, 4], D names, scores [D], glimpses [D, T, 4]."""
+    from glimpse.data.own_pictures import scale_of
+    from glimpse.evaluation.sequences import detected_proposals
     scale = scale_of(followed.example.image, photo)
     chosen = followed.detections.scores >= least_score
     names = [class_names[label] for label in followed.detections.labels[chosen]]

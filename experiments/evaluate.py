@@ -1,29 +1,44 @@
-"""Evaluates a trained run on a split: python -m experiments.evaluate --run=runs/x --split=test"""
+"""Evaluates a trained run on a split: python -m experiments.evaluate --run=runs/x --split=test
 
-import argparse
+Where the training is complete and its results.json does not tell of the split, it is added there.
+"""
+
 import json
 import pathlib
+import sys
+import time
 
-from experiments.launch import exit_on_error
-from glimpse.errors import real_number
-from glimpse.evaluation.detection_files import write_coco_results, write_voc_results
-from glimpse.training.experiment import restored
+from experiments.launch import exit_on_error, run_parser, start_tensorflow
+from glimpse.errors import GlimpseError, real_number, whole_number
 
 
 @exit_on_error
 def main(arguments=None):
-    flags = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
+    flags = run_parser(__doc__)
     flags.add_argument("--split", default="test", help="train, validation or test")
     flags.add_argument("--detections", type=pathlib.Path, metavar="DIRECTORY",
                        help="also write the detections here, as COCO's results and as VOC's text files")
     flags.add_argument("--confidence", type=float, metavar="P",
                        help="no further glimpse of what is background with this probability; without it, T glimpses of each")
+    flags.add_argument("--iterations", type=int, default=0, metavar="N",
+                       help="start again N times from the boxes just found (iterative localisation)")
     flags = flags.parse_args(arguments)
+    whole_number("--iterations", flags.iterations, minimum=0)
+    if flags.iterations and flags.confidence is not None:
+        raise GlimpseError(f"--iterations={flags.iterations} and --confidence={flags.confidence} exclude each other: give one")
     if flags.confidence is not None:
         real_number("--confidence", flags.confidence, minimum=0, maximum=1)
-    with restored(flags.run) as (experiment, step):
-        result = experiment.evaluate(flags.split, flags.confidence)
+    start_tensorflow()
+    from glimpse.training import results, run
+    from glimpse.training.experiment import restored
+    with restored(flags.run, flags.allow_import) as (experiment, step):
+        start = time.perf_counter()
+        result = experiment.evaluate(flags.split, flags.confidence, flags.iterations)
+        whole = flags.confidence is None and not flags.iterations and step == experiment.train_steps
+        if whole and flags.split not in run.read_results(flags.run).get("metrics", {}):
+            results.write(flags.run, experiment, {flags.split: result},
+                          {"train": 0.0, "evaluate": time.perf_counter() - start})
+            print(f"added to {flags.run / run.RESULTS}", file=sys.stderr)
         detections, _ = result.pop("detections"), result.pop("ground_truth")
         if flags.detections:
             write_detections(flags.detections, flags.split, detections, experiment.trained_on)
@@ -32,6 +47,7 @@ def main(arguments=None):
 
 def write_detections(directory, split, detections, data):
     """Writes both kinds of files, with the classes of the TrainedOn `data`."""
+    from glimpse.evaluation.detection_files import write_coco_results, write_voc_results
     directory.mkdir(parents=True, exist_ok=True)
     ids = [each["id"] for each in detections]
     write_coco_results(directory / f"coco_results_{split}.json", detections, ids, data.category_ids)

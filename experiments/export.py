@@ -3,31 +3,29 @@
 Beside it stands detector.json, which says what the network takes and what its labels mean.
 """
 
-import argparse
 import os
 import pathlib
 import shutil
 
-import tensorflow as tf
-
-from experiments.launch import check_out, exit_on_error
+from experiments.launch import check_out, exit_on_error, run_parser, start_tensorflow
 from glimpse.errors import GlimpseError
-from glimpse.network.export import ExportedDetector
 from glimpse.files import write_json
-from glimpse.training.experiment import restored
 
 
 @exit_on_error
 def main(arguments=None):
-    flags = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
+    flags = run_parser(__doc__)
     flags.add_argument("--out", required=True, type=pathlib.Path, help="directory of the SavedModel, empty or new")
     flags = flags.parse_args(arguments)
     check_out(flags.out)
     if flags.out.exists() and any(flags.out.iterdir()):
         raise GlimpseError(f"--out={flags.out} is not empty; name another directory")
     out = flags.out.resolve()  # "." has no name of its own
-    with restored(flags.run) as (experiment, step):
+    start_tensorflow()
+    import tensorflow as tf
+    from glimpse.network.export import ExportedDetector
+    from glimpse.training.experiment import restored
+    with restored(flags.run, flags.allow_import) as (experiment, step):
         shape = experiment.trained_on.image_shape
         exported = ExportedDetector(experiment.detector, shape, experiment.framing, experiment.seed)
         out.parent.mkdir(parents=True, exist_ok=True)

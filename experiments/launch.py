@@ -1,10 +1,18 @@
-"""What the entry points share: the flags of a configuration, the check of --out, and how a fault ends a program."""
+"""What the entry points share: flags, the check of --out, a quiet start of TensorFlow, and how a fault ends a program.
+
+Entry points import what needs TensorFlow after `start_tensorflow`, inside functions: --help and the refusal of an
+argument take no seconds then.
+"""
 
 import argparse
+import contextlib
 import functools
+import os
+import pathlib
 import sys
+import tempfile
 
-from glimpse.errors import GlimpseError
+from glimpse.errors import GlimpseError, whole_number
 
 
 def parser(description):
@@ -21,6 +29,28 @@ def add_configuration_flags(flags):
                        help="a binding over the file; may be given again")
 
 
+def run_parser(description):
+    """An argument parser with the flags that name a trained run."""
+    flags = argparse.ArgumentParser(description=description, allow_abbrev=False)
+    flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
+    flags.add_argument("--allow_import", action="append", default=[], metavar="NAME",
+                       help="let the run's configuration import this module, which is not known from its training "
+                            "here; may be given again")
+    return flags
+
+
+def jobs(flags):
+    """The value of --jobs: one a core unless given."""
+    from glimpse.training.run import cores
+    return cores() if flags.jobs is None else flags.jobs
+
+
+def check_jobs(flags):
+    """Raises GlimpseError where --jobs is given and no number of processes."""
+    if flags.jobs is not None:
+        whole_number("--jobs", flags.jobs)
+
+
 def check_out(out):
     """Raises GlimpseError where --out, a Path, is no directory and cannot become one."""
     file = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
@@ -28,10 +58,48 @@ def check_out(out):
         raise GlimpseError(f"--out={out}: {file} is a file; name a directory")
 
 
+def start_tensorflow():
+    """Imports TensorFlow; what it says in C++ of itself and of the devices that it looks for is shown if that fails.
+
+    Keras is set to what this program computes in, whatever the user's keras.json says of other programs.
+    """
+    with _held_back():
+        import tensorflow as tf
+        tf.config.list_physical_devices()
+        import keras
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+
+
+@contextlib.contextmanager
+def _held_back():
+    """Keeps what is written to file descriptor 2; shows it only if the `with` ends in an error."""
+    if "tensorflow" in sys.modules:
+        yield
+        return
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            said.seek(0)
+            os.write(terminal, said.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
 def exit_on_error(main):
     """Prints a GlimpseError as one line and exits with status 2; any other exception keeps its traceback."""
     @functools.wraps(main)
     def wrapped(arguments=None):
+        for stream in (sys.stdout, sys.stderr):  # a name that the terminal has no letters for ends no program
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
         try:
             main(arguments)
         except GlimpseError as error:

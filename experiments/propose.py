@@ -6,16 +6,11 @@ stopped and started again.
 
 import multiprocessing
 
-import gin
 import numpy as np
 from tqdm import tqdm
 
-from experiments.launch import exit_on_error, parser
-from glimpse import config
-from glimpse.data.proposals import recall
-from glimpse.data.selective_search import SelectiveSearch
+from experiments.launch import check_jobs, exit_on_error, jobs, parser, start_tensorflow
 from glimpse.errors import GlimpseError, whole_number
-from glimpse.training import run
 
 COUNTS = (10, 30, 100, 300, 1000, 2000, None)
 IOUS = (0.5, 0.7)
@@ -25,27 +20,34 @@ IOUS = (0.5, 0.7)
 def main(arguments=None):
     flags = parser(__doc__)
     flags.add_argument("--split", action="append", help="train, validation or test; may be given again; all three unless given")
-    flags.add_argument("--jobs", type=int, default=run.cores(), help="images at a time; one a core")
+    flags.add_argument("--jobs", type=int, help="images at a time; one a core unless given")
     flags.add_argument("--images", type=int, help="the first so many of each split alone, to see what to expect")
     flags = flags.parse_args(arguments)
-    jobs = whole_number("--jobs", flags.jobs)
+    check_jobs(flags)
+    most = None if flags.images is None else whole_number("--images", flags.images)
+    start_tensorflow()
+    import gin
+    from glimpse import config
+    from glimpse.data.selective_search import SelectiveSearch
+    from glimpse.training.parts import check_built
     with config.configuration(flags.gin_file, flags.gin_param):
         parts = gin.get_bindings("Experiment")
         missing = {"data", "proposals"} - set(parts)
         if missing:
             raise GlimpseError(f"sets no Experiment.{' and no Experiment.'.join(sorted(missing))}")
+        check_built("Experiment.proposals", parts["proposals"], ["__call__"], "@SelectiveSearch()")
         for split in flags.split or ("train", "validation", "test"):
             examples = parts["data"](split=split)
-            images = range(min(len(examples), whole_number("--images", flags.images) if flags.images else len(examples)))
+            images = range(min(len(examples), most or len(examples)))
             if isinstance(parts["proposals"], SelectiveSearch):
-                compute(examples, images, parts["proposals"], jobs)
+                compute(examples, images, parts["proposals"], jobs(flags))
             print(table(split, examples, images, parts["proposals"]), flush=True)
 
 
-def compute(examples, images, proposals, jobs):
+def compute(examples, images, proposals, processes):
     """Fills the cache of selective search for the images of these indices."""
     # New processes, not copies of this one, which may hold TensorFlow's threads.
-    with multiprocessing.get_context("spawn").Pool(jobs, _start, (examples, proposals)) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, _start, (examples, proposals)) as pool:
         list(tqdm(pool.imap_unordered(_compute, images), f"selective search, {proposals.mode}", len(images), unit="image",
                   mininterval=1))
 
@@ -63,6 +65,7 @@ def _compute(index):
 
 def table(split, examples, images, proposals):
     """Recall over the number of proposals, as text."""
+    from glimpse.data.proposals import recall
     numbers = []
 
     def counted(image, id):

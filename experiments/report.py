@@ -8,8 +8,6 @@ import argparse
 from pathlib import Path
 
 from experiments.launch import exit_on_error
-from glimpse.studies.report.contents import read_contents
-from glimpse.studies.report.document import summary_text, write_report
 
 
 @exit_on_error
@@ -18,6 +16,8 @@ def main(arguments=None):
     flags.add_argument("--study", required=True, type=Path, help="directory of the study")
     flags.add_argument("--split", default="test", help="split whose metrics are reported (default: test)")
     flags = flags.parse_args(arguments)
+    from glimpse.studies.report.contents import read_contents
+    from glimpse.studies.report.document import summary_text, write_report
     contents = read_contents(flags.study, flags.split)
     path = write_report(contents)
     print(summary_text(contents))

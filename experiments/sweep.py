@@ -6,41 +6,36 @@ Finished runs are skipped and unfinished ones go on, so a study may be stopped a
 import pathlib
 import sys
 
-from experiments.launch import exit_on_error, parser
-from glimpse import config
-from glimpse.errors import whole_number
+from experiments.launch import check_jobs, exit_on_error, jobs, parser, start_tensorflow
 from glimpse.files import write_json
-from glimpse.studies.launchers.local import launch
-from glimpse.studies.plan import plan, study
-from glimpse.studies.report.contents import read_contents
-from glimpse.studies.report.document import summary_text, write_report
-from glimpse.training import run
 
 
 @exit_on_error
 def main(arguments=None):
     flags = parser(__doc__)
     flags.add_argument("--workdir", type=pathlib.Path, help="directory of the study; runs/NAME-OF-THE-STUDY unless given")
-    flags.add_argument("--jobs", type=int, default=run.cores(), help="runs at a time; one a core")
+    flags.add_argument("--jobs", type=int, help="runs at a time; one a core unless given")
     flags.add_argument("--split", default="test", help="split whose metrics are reported (default: test)")
     flags.add_argument("--only_print", action="store_true", help="print the plan and stop")
     flags = flags.parse_args(arguments)
-    jobs = whole_number("--jobs", flags.jobs)
-    # A binding of the study itself has a dot (study.grids=...); a macro goes on to every run.
-    of_study = [param for param in flags.gin_param if "." in param.split("=")[0]]
-    of_runs = [param for param in flags.gin_param if param not in of_study]
-    with config.configuration(flags.gin_file, of_study):
-        runs = {name: (experiment, bindings + of_runs) for name, (experiment, bindings) in study().items()}
+    check_jobs(flags)
+    start_tensorflow()
+    from glimpse.studies.plan import plan, runs_of
+    runs = runs_of(flags.gin_file, flags.gin_param)
     workdir = flags.workdir or pathlib.Path("runs") / pathlib.Path(flags.gin_file).stem
     waiting, steps = plan(workdir, runs)
-    print(f"{len(runs)} runs in {workdir}, {len(runs) - len(waiting)} of them finished, {jobs} at a time", flush=True)
+    finished = len(runs) - len(waiting)
+    print(f"{len(runs)} runs in {workdir}, {finished} of them finished, {jobs(flags)} at a time", flush=True)
     if flags.only_print:
         for name, (experiment, bindings) in runs.items():
             print(f"{'waiting ' if name in waiting else 'finished'} {name}: {experiment} {' '.join(bindings)}")
         return
+    from glimpse.studies.launchers.local import launch
+    from glimpse.studies.report.contents import read_contents
+    from glimpse.studies.report.document import summary_text, write_report
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(workdir / "study.json", {"study": str(flags.gin_file), "runs": list(runs)})
-    failed = launch(workdir, waiting, steps, jobs)
+    failed = launch(workdir, waiting, steps, jobs(flags))
     if len(failed) < len(runs):
         contents = read_contents(workdir, flags.split)
         report = write_report(contents)

@@ -4,28 +4,18 @@ Without --image or --photo: contact sheet and strips of the best gains, the wors
 policy's map. With one of them: strips of the most confident detections there. Each strip is a PNG, a PDF and a GIF.
 """
 
-import argparse
 import pathlib
 
 import numpy as np
 from tqdm import tqdm
 
-from experiments.launch import check_out, exit_on_error
-from glimpse.data.own_pictures import OwnPictures
+from experiments.launch import check_out, exit_on_error, run_parser, start_tensorflow
 from glimpse.errors import GlimpseError, whole_number
-from glimpse.evaluation.sequences import (
-    follow, near_objects, pooled_glimpses, seen, sequences_of_detections, sequences_of_objects)
-from glimpse.randomness import generator
-from glimpse.training.experiment import restored
-from glimpse.visualization.policy_map import plot_policy_map
-from glimpse.visualization.strips import plot_contact_sheet, plot_strip
-from glimpse.visualization.writing import write_animation, write_figure
 
 
 @exit_on_error
 def main(arguments=None):
-    flags = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    flags.add_argument("--run", required=True, type=pathlib.Path, help="directory of the run")
+    flags = run_parser(__doc__)
     flags.add_argument("--split", default="test", help="train, validation or test")
     subject = flags.add_mutually_exclusive_group()
     subject.add_argument("--image", metavar="ID", help="only this image of the split, such as test-00012")
@@ -37,7 +27,10 @@ def main(arguments=None):
     most = whole_number("--detections", flags.detections)
     out = flags.out or flags.run / "pictures"
     check_out(out)
-    with restored(flags.run) as (experiment, _):
+    start_tensorflow()
+    from glimpse.data.own_pictures import OwnPictures
+    from glimpse.training.experiment import restored
+    with restored(flags.run, flags.allow_import) as (experiment, _):
         if flags.photo:
             examples = OwnPictures([flags.photo], experiment.trained_on.image_shape, experiment.framing)
             draw_image(experiment, examples, examples[0].id, most, out)
@@ -50,6 +43,7 @@ def main(arguments=None):
 
 def draw_image(experiment, examples, image_id, most, out):
     """Strips of the most confident detections of one image."""
+    from glimpse.evaluation.sequences import sequences_of_detections
     followed = next(_follow(experiment, examples, image_id), None)
     if followed is None:
         raise GlimpseError(f"--image={image_id} is not among the {len(examples)} images, "
@@ -63,6 +57,11 @@ def draw_image(experiment, examples, image_id, most, out):
 
 def draw_split(experiment, split, most, out):
     """The contact sheet of a split with a strip for each of its sequences, and the policy's map."""
+    from glimpse.evaluation.sequences import near_objects, seen, sequences_of_objects
+    from glimpse.randomness import generator
+    from glimpse.visualization.policy_map import plot_policy_map
+    from glimpse.visualization.strips import plot_contact_sheet
+    from glimpse.visualization.writing import write_figure
     examples, objects, sequences, near = experiment.data(split=split), 0, [], []
     for followed in _follow(experiment, examples):
         objects += int((~followed.example.difficult).sum())
@@ -88,6 +87,7 @@ def draw_split(experiment, split, most, out):
 
 
 def _follow(experiment, examples, image_id=None):
+    from glimpse.evaluation.sequences import follow
     return follow(experiment.detector, examples, experiment.proposals, experiment.seed, experiment.evaluation_batch_size,
                   experiment.framing, image_id)
 
@@ -110,6 +110,9 @@ def chosen_sequences(sequences, most, random):
 
 def draw_strip(experiment, image, sequence, path):
     """Writes one sequence as PNG, PDF and GIF."""
+    from glimpse.evaluation.sequences import pooled_glimpses
+    from glimpse.visualization.strips import plot_strip
+    from glimpse.visualization.writing import write_animation, write_figure
     path.parent.mkdir(parents=True, exist_ok=True)
     pooled = pooled_glimpses(experiment.detector, image, sequence.glimpses)
     frames = [plot_strip(image, sequence, pooled, experiment.trained_on.class_names, shown)

@@ -1,80 +1,249 @@
-"""Gin files and bindings -> a parsed configuration. The one place that parses, and that knows gin's peculiarities."""
+"""Gin files and bindings -> a parsed configuration. The one place that parses, and that knows gin's peculiarities.
+
+Each file is read twice: by `glimpse.gin_files`, to check macros, imports and includes; then by gin. What gin or a
+constructor says of a fault becomes one line by `glimpse.gin_faults`.
+"""
 
 import contextlib
+import importlib.util
+import math
 import pathlib
+import sys
 
 import gin
+from gin import config_parser
 
+from glimpse import gin_faults, gin_files
 from glimpse.errors import GlimpseError
 
-_HERE = pathlib.Path(__file__).resolve().parent
-# Inside the package where it was installed from a wheel, beside it in a checkout.
-CONFIGS = next((path for path in (_HERE / "configs", _HERE.parent / "configs") if path.is_dir()), _HERE.parent / "configs")
-gin.add_config_file_search_path(str(CONFIGS))
-# gin would look for every file in a Python package of that name too, and fails where there is a mere directory of it, such
-# as a user's own data/.
-gin.config._FILE_READERS[:] = [reader for reader in gin.config._FILE_READERS if reader[0] is open]
+_including = []  # directories of the files that gin has open
+_own = []  # statements of the user's own files and bindings, while their configuration is in force
 
 
 @contextlib.contextmanager
-def configuration(gin_file, gin_params=()):
+def configuration(gin_file, gin_params=(), root="Experiment", may_import=None):
     """Parses a file (a path, or one below configs/) and bindings ("NAME = value") over it; clears gin at the end.
 
-    A fault in the file, in a binding, or in a value that a constructor refuses inside the `with` becomes a
-    GlimpseError of one line that names the file and the bindings.
+    A fault in the file, in a binding, or in a value that a constructor refuses inside the `with` becomes a GlimpseError
+    of one line that names the file and the bindings. While it is in force, the directory of the file is on the import
+    path, after all else.
+
+    Args:
+        gin_file: text or Path.
+        gin_params: list of texts.
+        root: "Experiment" or "study", what the file has to set.
+        may_import: for the configuration of a run directory, which includes no other file: called with the name of
+            each module before it is imported; raises GlimpseError for one that is not to be run.
 
     Yields: the configuration as text, macros and bindings as parsed.
     """
     where = " ".join([str(gin_file), *(f"--gin_param={param!r}" for param in gin_params)])
-    try:
-        with _one_line_errors(where):
-            _parse(gin_file, gin_params)
-        with _one_line_errors(where, only=GlimpseError):
+    with contextlib.ExitStack() as stack:
+        stack.callback(gin.clear_config)
+        stack.callback(_own.clear)
+        with gin_faults.one_line(where):
+            path = gin_files.find(gin_file)
+            if path is None:
+                raise GlimpseError(f"no such file, neither here nor below {gin_files.CONFIGS}")
+            if may_import is None and not gin_files.is_shipped(path):  # of a run, what was noted is on it already
+                stack.enter_context(import_directories([path.parent]))
+            _parse(path, gin_params, root, may_import)
+        with gin_faults.one_line(where, of_constructors=True):
             yield gin.config_str()
-    finally:
-        gin.clear_config()
-
-
-def _parse(gin_file, gin_params):
-    if not any(path.is_file() for path in (pathlib.Path(gin_file), CONFIGS / gin_file)):
-        raise GlimpseError(f"no such file, neither here nor below {CONFIGS}")
-    # First the file alone, to learn which macros it knows: gin takes a misspelt macro for a new one.
-    gin.parse_config_files_and_bindings([str(gin_file)], [], finalize_config=False)
-    given = {param.split("=")[0].strip() for param in gin_params}
-    for name, value in macros().items():
-        if value == "%gin.REQUIRED" and name not in given:
-            raise GlimpseError(f"needs {name}: give --gin_param='{name}=...', a text in quotes of its own")
-    for param in gin_params:
-        name = param.split("=")[0].strip()
-        if "=" not in param:
-            raise GlimpseError(f"{param!r} is no binding: write NAME=value")
-        if "." not in name and name not in macros():
-            raise GlimpseError(f"no macro {name!r}; there are {', '.join(sorted(macros()))}")
-    gin.clear_config()
-    gin.parse_config_files_and_bindings([str(gin_file)], list(gin_params))
 
 
 @contextlib.contextmanager
-def _one_line_errors(where, only=Exception):
+def import_directories(directories):
+    """Directories on the import path, after all that is there, so that nothing of theirs hides another module."""
+    added = {str(pathlib.Path(directory).resolve()) for directory in directories} - set(sys.path)
+    sys.path.extend(added)
     try:
         yield
-    except only as error:
-        # gin appends lines on where in the configuration a call was made; they belong to the message.
-        message = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-        raise GlimpseError(f"{where}: {message}") from error
+    finally:
+        for directory in added:
+            sys.path.remove(directory)
+
+
+def _readable(name):
+    return gin_files.find(name, _including[-1] if _including else None) is not None
+
+
+@contextlib.contextmanager
+def _open(name):
+    path = gin_files.find(name, _including[-1] if _including else None)
+    _including.append(path.parent)
+    try:
+        with open(path, encoding="utf-8-sig") as file:  # an editor's byte order mark is no part of the first name
+            yield file
+    finally:
+        _including.pop()
+
+
+# gin would look for every file in a Python package of that name too, and for an included one from here alone.
+gin.config._FILE_READERS[:] = [(_open, _readable)]
+
+
+def _parse(path, gin_params, root, may_import):
+    statements = []
+    for statement in gin_files.statements_of_file(path):
+        if may_import is not None:  # before an included file is read
+            _check_trust(statement, may_import)
+        statements.append(statement)
+    if may_import is None:
+        _check_root(statements, root)
+        for statement in statements:
+            own = isinstance(statement, config_parser.ImportStatement) and statement.module.split(".")[0] != "glimpse"
+            if own and not gin_files.is_shipped(path):
+                _check_hidden(statement, path.parent)
+    gin.parse_config_file(str(path))
+    given = [gin_files.binding(param) for param in gin_params]
+    _own.extend([each for each in statements if not gin_files.is_shipped(each.location.filename)] + given)
+    if may_import is None:
+        _check_macros(statements, given)
+    for param in gin_params:
+        gin.parse_config(param)
+    gin_faults.check_parameters()
+    gin.finalize()
+
+
+def _check_trust(statement, may_import):
+    if isinstance(statement, config_parser.IncludeStatement):
+        raise GlimpseError(f"line {statement.location.line_num}: includes {statement.filename!r}; the configuration "
+                           "of a run includes no other file")
+    if isinstance(statement, config_parser.ImportStatement):
+        may_import(statement.module)
+
+
+def _check_hidden(statement, directory):
+    """Raises GlimpseError where a module beside the gin file has the name of one that comes before it."""
+    name = statement.module.split(".")[0]
+    files = (directory / f"{name}.py", directory / name / "__init__.py")
+    beside = next((each for each in files if each.is_file()), None)
+    if beside is not None:
+        spec = importlib.util.find_spec(name) if name not in sys.modules else None
+        found = getattr(sys.modules.get(name), "__file__", None) or getattr(spec, "origin", None) or "a part of Python"
+        if pathlib.Path(found).resolve() != beside.resolve():
+            raise GlimpseError(f"{gin_files.place_of(statement)}: imports {name!r}, which is {found} and not {beside}; "
+                               "rename the latter")
+
+
+def _check_root(statements, root):
+    set_here = {each.selector.rsplit(".")[-1] for each in gin_files.bindings(statements) if each.arg_name}
+    if root not in set_here and "study" in set_here:
+        raise GlimpseError("is a study; experiments.sweep runs it, and its study.experiment names the experiment")
+    if root not in set_here and "Experiment" in set_here:
+        raise GlimpseError("is an experiment; experiments.train runs it, and a study names it as study.experiment")
+    if root not in set_here:
+        cure = ("include a file that does, such as 'experiments/digits.gin'" if root == "Experiment" else
+                "write study.experiment and study.grids")
+        raise GlimpseError(f"sets nothing of {root}; {cure}")
+
+
+def _check_macros(statements, given):
+    """Raises GlimpseError for a macro that nothing refers to, which gin takes for a new one, or that has no value."""
+    files, bindings = gin_files.bindings(statements), gin_files.bindings(statements) + given
+    used = {name: each for each in bindings for name in gin_files.macros_in(each.value) if name != "gin.REQUIRED"}
+    for each in given + files:
+        name = gin_files.name_of(each)
+        if each.arg_name or name in used:
+            continue
+        there = gin_faults.closest(name, used)
+        if each in given:
+            raise GlimpseError(f"no macro {name!r}; there are {there}")
+        if not gin_files.is_shipped(each.location.filename):
+            raise GlimpseError(f"{gin_files.place_of(each)}: nothing uses the macro {name!r}; there are {there}")
+    values = {gin_files.name_of(each): each.value for each in bindings if not each.arg_name}
+    for name, each in used.items():
+        if name not in values:
+            raise GlimpseError(f"{gin_files.place_of(each)}: %{name} has no value; write {name} = ..., or one of "
+                               f"{gin_faults.closest(name, values)}")
+    for name, value in values.items():
+        if value == gin_files.Reference("%gin.REQUIRED"):
+            raise GlimpseError(f"needs {name}: give --gin_param='{name}=...', a text in quotes of its own")
+        _check_circle(name, values)
+
+
+def _check_circle(name, values):
+    seen, waiting = set(), [name]
+    while waiting:
+        for inner in gin_files.macros_in(values.get(waiting.pop())):
+            if inner == name:
+                raise GlimpseError(f"the macro {name} is made of itself; give it a value")
+            if inner not in seen:
+                seen.add(inner)
+                waiting.append(inner)
+
+
+def value_of(param):
+    """The value of a binding that is not laid over the file, with the macros in force: "x.y = [%SEED]" -> [0]."""
+    statement = gin_files.binding(param)
+    known = macros()
+    for name in gin_files.macros_in(statement.value):
+        if name not in known:
+            raise GlimpseError(f"{param!r}: %{name} has no value; there are {gin_faults.closest(name, known)}")
+    return _as_text(gin_files.filled_in(statement.value, known))
+
+
+def _as_text(value):
+    """A value whose references are texts, "@learned()"."""
+    if isinstance(value, gin_files.Reference):
+        return value.text
+    if isinstance(value, (list, tuple)):
+        return type(value)(_as_text(each) for each in value)
+    return {key: _as_text(each) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def macros():
-    """The macros of the parsed configuration, name -> value; references as text, such as "@learned()"."""
-    plain = (bool, int, float, str, type(None), list, tuple, dict)
-    return {scope: bindings["value"] if isinstance(bindings["value"], plain) else repr(bindings["value"])
+    """The macros of the parsed configuration, name -> value as JSON has it; references as text, "@learned()"."""
+    return {scope: resolved(bindings["value"])
             for (scope, selector), bindings in gin.config._CONFIG.items() if selector == "gin.macro"}
 
 
-def unused_bindings():
-    """Bindings that nothing has read so far, such as those of a part that the configuration does not use."""
+def setting(name):
+    """The value that the parsed configuration gives a parameter, "Experiment.train_steps"; None where it gives none."""
+    try:
+        return resolved(gin.query_parameter(name))
+    except ValueError:
+        return None
+
+
+def resolved(value):
+    """A value with macros replaced by theirs, and what JSON has no form for as text."""
+    if isinstance(value, gin.config.ConfigurableReference):
+        bound = gin.config._CONFIG.get(("/".join(value.scopes), "gin.macro")) if value.selector == "gin.macro" else None
+        return resolved(bound["value"]) if bound else repr(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(resolved(each) for each in value)
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else repr(key): resolved(each) for key, each in value.items()}
+    plain = isinstance(value, (bool, int, str, type(None))) or isinstance(value, float) and math.isfinite(value)
+    return value if plain else repr(value)
+
+
+def _used():
+    """What has been read so far, {"glimpse.network.policies.learned": {"deviation"}}; of macros {"SEED": {"value"}}."""
     used = {}
-    for (_, selector), parameters in gin.config._OPERATIVE_CONFIG.items():  # a reference in a macro is called in its scope
-        used.setdefault(selector, set()).update(parameters)
-    return sorted(f"{selector}.{name}" for (_, selector), bindings in gin.config._CONFIG.items()
-                  if selector != "gin.macro" for name in bindings if name not in used.get(selector, ()))
+    # A reference in a macro is called in the scope of that macro.
+    for (scope, selector), parameters in gin.config._OPERATIVE_CONFIG.items():
+        used.setdefault(scope if selector == "gin.macro" else selector, set()).update(parameters)
+    return used
+
+
+def unused_bindings():
+    """The user's own bindings and macros that nothing has read so far, such as those of a part that is not used."""
+    used, names = _used(), []
+    for each in gin_files.bindings(_own):
+        if each.arg_name:
+            selector, parameter = gin.config._REGISTRY.get_match(each.selector).selector, each.arg_name
+        else:
+            selector, parameter = gin_files.name_of(each), "value"
+        if parameter not in used.get(selector, ()):
+            names.append(gin_files.name_of(each))
+    return sorted(set(names))
+
+
+def is_used(name):
+    """Whether a binding of this name, "CosineDecay.decay_steps", has been read so far."""
+    selector, _, parameter = name.rsplit("/")[-1].rpartition(".")
+    configurable = gin.config._REGISTRY.get_match(selector) if selector else None
+    return configurable is None or parameter in _used().get(configurable.selector, ())

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Files are written whole or not at all; texts are UTF-8."""
 
 import json
 import os
@@ -12,10 +12,15 @@ def write_whole(path, content):
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_text(path):
+    """A text file, which is UTF-8 whatever the locale says."""
+    return pathlib.Path(path).read_text(encoding="utf-8")
 
 
 def write_json(path, value):

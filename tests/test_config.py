@@ -3,16 +3,16 @@ import re
 import gin
 import pytest
 
-from glimpse import config
+from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
 from glimpse.training.experiment import Experiment
 
 FILE = "experiments/digits.gin"
 
 
-@pytest.mark.parametrize("path", sorted(config.CONFIGS.glob("experiments/*.gin")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(gin_files.CONFIGS.glob("experiments/*.gin")), ids=lambda path: path.name)
 def test_every_shipped_experiment_parses(path):
-    included = [config.CONFIGS / name for name in re.findall(r"^include '(.*)'", path.read_text(), flags=re.MULTILINE)]
+    included = [gin_files.CONFIGS / name for name in re.findall(r"^include '(.*)'", path.read_text(), flags=re.MULTILINE)]
     required = re.findall(r"^(\w+) = %gin.REQUIRED", "\n".join(f.read_text() for f in [path, *included]), flags=re.MULTILINE)
     if required:
         with pytest.raises(GlimpseError, match=f"{path.name}: needs {required[0]}: give --gin_param='{required[0]}=...'"):
@@ -23,7 +23,7 @@ def test_every_shipped_experiment_parses(path):
         assert {"NUM_GLIMPSES", "POOLED_SIZE", "POLICY", "SEED", "TRAIN_STEPS"} <= set(config.macros())
 
 
-@pytest.mark.parametrize("path", sorted(config.CONFIGS.rglob("*.gin")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(gin_files.CONFIGS.rglob("*.gin")), ids=lambda path: path.name)
 def test_every_shipped_file_says_what_it_is(path):
     head = path.read_text().splitlines()[0]
     assert head.startswith("# ") and len(head) > 40
@@ -38,7 +38,7 @@ def test_bindings_override_the_file_and_gin_is_left_empty():
 
 
 @pytest.mark.parametrize("params, message", [
-    (["NUM_GLIMPSE = 3"], "no macro 'NUM_GLIMPSE'; there are BASELINE, ESTIMATOR, NUM_GLIMPSES, "),
+    (["NUM_GLIMPSE = 3"], "no macro 'NUM_GLIMPSE'; there are NUM_GLIMPSES, "),
     (["Detector.num_glimpses = 3"], "No configurable matching 'Detector"),
     (["GlimpseDetector.glimpses = 3"], "doesn't have a parameter named 'glimpses'"),
     (["NUM_GLIMPSES"], "'NUM_GLIMPSES' is no binding: write NAME=value"),
@@ -88,13 +88,133 @@ def test_values_that_a_constructor_refuses(tiny, param, message):
 
 
 def test_bindings_that_nothing_uses_are_found(tiny):
-    with config.configuration(FILE, [*tiny, "NUM_GLIMPSES = 2", "POLICY = @repeat()"]):
+    """The user's own, not the shipped settings of the policies that were not chosen."""
+    with config.configuration(FILE, [*tiny, "REWARD = 'gain'", "POLICY = @repeat()", "learned.deviation = 0.1"]):
         Experiment()
-        unused = config.unused_bindings()
-    assert any("learned.deviation" in binding for binding in unused)
-    assert not any("GlimpseDetector" in binding for binding in unused)
+        assert {"REWARD", "learned.deviation"} <= set(config.unused_bindings())
+        assert not {"NUM_GLIMPSES", "POLICY", "GlimpseDetector.units"} & set(config.unused_bindings())
     with config.configuration(FILE, [*tiny, "POLICY = @learned()"]):
         Experiment()
-        unused = config.unused_bindings()
-    assert not any("learned." in binding or "pathwise" in binding for binding in unused)
-    assert any("fixed.deltas" in binding for binding in unused) and any("SGD.learning_rate" in binding for binding in unused)
+        assert config.unused_bindings() == []
+
+
+def said_of(path, params=(), root="Experiment"):
+    with pytest.raises(GlimpseError) as error:
+        with config.configuration(path, params, root):
+            pass
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def write(path, text, encoding="utf-8"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def test_a_misspelt_macro_in_a_file_of_ones_own_is_refused(tmp_path):
+    path = write(tmp_path / "mine.gin", "include 'experiments/digits.gin'\n# three glimpses\nNUM_GLIMPS = 3\n")
+    said = said_of(path)
+    assert f"{path}, line 3: nothing uses the macro 'NUM_GLIMPS'; there are NUM_GLIMPSES, " in said
+    assert "TRAIN_STEPS" in said and "gin.REQUIRED" not in said
+    write(path, "include 'experiments/digits.gin'\nSEED = %SEDE\n")
+    assert f"{path}, line 2: %SEDE has no value; write SEDE = ..., or one of SEED, " in said_of(path)
+    write(path, "include 'experiments/digits.gin'\nSTEPS = %TRAIN_STEPS\nTRAIN_STEPS = %STEPS\n")
+    assert "is made of itself" in said_of(path)
+
+
+def test_a_macro_of_a_macro_has_its_value(tmp_path):
+    path = write(tmp_path / "mine.gin", "include 'experiments/digits.gin'\nSTEPS = 3\nTRAIN_STEPS = %STEPS\n")
+    with config.configuration(path):
+        assert config.macros()["TRAIN_STEPS"] == 3 and config.setting("Experiment.train_steps") == 3
+        assert config.macros()["POLICY"] == "@learned()" and config.setting("Experiment.batch_size") == 8
+        assert config.setting("Experiment.log_every") is None
+
+
+def test_what_a_file_includes_is_looked_for_beside_it_then_here_then_among_the_shipped_ones(tmp_path, monkeypatch):
+    write(tmp_path / "mine" / "parts" / "base.gin", "include 'more.gin'\ninclude 'experiments/digits.gin'\nSEED = 5\n")
+    write(tmp_path / "mine" / "parts" / "more.gin", "NUM_GLIMPSES = 4\n")
+    write(tmp_path / "mine" / "mine.gin", "include 'parts/base.gin'\n")
+    write(tmp_path / "here" / "data" / "digits.gin", "a file that only a shipped one could mean\n")
+    monkeypatch.chdir(tmp_path / "here")
+    with config.configuration("../mine/mine.gin"):
+        assert config.macros()["SEED"] == 5
+    write(tmp_path / "mine" / "mine.gin", "\ninclude 'bas.gin'\n")
+    said = said_of("../mine/mine.gin")
+    assert "mine.gin, line 2: includes 'bas.gin', which is neither beside it nor here nor below" in said
+    write(tmp_path / "mine" / "mine.gin", "include 'mine.gin'\n")
+    assert "includes itself" in said_of("../mine/mine.gin")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+def test_a_gin_file_is_utf8_with_or_without_a_byte_order_mark(tmp_path, encoding):
+    path = write(tmp_path / "mine.gin", "SEED = 3\ninclude 'experiments/digits.gin'\nREWARD = 'größe'\n", encoding)
+    with config.configuration(path):
+        assert config.macros()["REWARD"] == "größe"
+    write(path, "# größe\n", "latin-1")
+    assert "it must be a text in UTF-8" in said_of(path)
+
+
+@pytest.mark.parametrize("binding, message", [
+    ("POLICY=learned", "a text needs quotes, POLICY='learned'; a part is written @learned()"),
+    ("Experiment.feature_cache=/tmp/x", "needs quotes of its own, Experiment.feature_cache='/tmp/x'"),
+    ("Experiment.feature_cache=my data/x", "needs quotes of its own, Experiment.feature_cache='my data/x'"),
+    ("SEED = [1", "cannot read 'SEED = [1'"),
+    ("SEED = 1\nTRAIN_STEPS = 2", "is not one binding"),
+    ("POLICY = @lerned()", "There are learned, "),
+    ("GlimpsDetector.units = 3", "There are GlimpseDetector, "),
+    ("GlimpseDetector.num_glimpse = 3", "It has num_glimpses, "),
+    ("learned.deviaton = 3", "It has deviation, "),
+    ("Adam.learning_rat = 3", "It has learning_rate, "),
+    ("SEED = %SEDE", "%SEDE has no value"),
+])
+def test_a_slip_is_told_with_what_there_is_and_what_to_write(binding, message):
+    assert message in said_of(FILE, [binding])
+
+
+def test_a_slip_in_a_file_is_told_with_its_line(tmp_path):
+    path = write(tmp_path / "mine.gin", "include 'experiments/digits.gin'\nPOLICY = learned\n")
+    assert f"{path}, line 2: cannot read 'POLICY = learned': a text needs quotes" in said_of(path)
+    write(path, "import modul_of_nobody\ninclude 'experiments/digits.gin'\n")
+    assert "No module named 'modul_of_nobody'" in said_of(path) and "beside the gin file" in said_of(path)
+
+
+def test_a_study_is_no_experiment_and_an_experiment_no_study(tmp_path):
+    assert "is a study; experiments.sweep runs it" in said_of("studies/glimpse_count_quick.gin")
+    assert "is an experiment; experiments.train runs it" in said_of(FILE, root="study")
+    assert "sets nothing of Experiment; include a file that does" in said_of(write(tmp_path / "x.gin", "# empty\n"))
+
+
+def test_settings_are_compared_by_what_they_come_to():
+    text = ("import glimpse.training.experiment\nA = 3\nB = [%A, @learned()]\nExperiment.x = %B\n"
+            "policy/Y.z = {'a': %A}\nC = 4\n")
+    assert repr(gin_files.settings(text)) == "{'Experiment.x': [3, @learned()], 'policy/Y.z': {'a': 3}, 'C': 4}"
+    assert gin_files.imports(text) == ["glimpse.training.experiment"]
+
+
+def test_what_has_no_value_is_named(tmp_path):
+    path = write(tmp_path / "mine.gin", "import glimpse.training.experiment\nExperiment.seed = 0\n")
+    with pytest.raises(GlimpseError, match="gives no value to Experiment.train_steps, Experiment.data, .*; write NAME"):
+        with config.configuration(path):
+            Experiment()
+    path = write(path, "import glimpse.data.coco\ninclude 'experiments/digits.gin'\nExperiment.data = @COCO\n")
+    with pytest.raises(GlimpseError, match="gives no value to COCO"):
+        with config.configuration(path):
+            Experiment()
+
+
+def test_a_fault_in_a_module_of_the_users_own_keeps_its_traceback(tmp_path):
+    write(tmp_path / "broken_part_of_ones_own.py",
+          "import gin\n\n\n@gin.register\ndef broken_part():\n    return 'a' + 1\n")
+    path = write(tmp_path / "mine.gin", "import broken_part_of_ones_own\ninclude 'experiments/digits.gin'\n"
+                                        "POLICY = @broken_part()\n")
+    with pytest.raises(TypeError, match="can only concatenate str"):
+        with config.configuration(path):
+            Experiment()
+
+
+@pytest.mark.parametrize("name", ["random", "keras", "sys"])
+def test_a_module_of_ones_own_that_another_one_hides_is_named(tmp_path, name):
+    write(tmp_path / f"{name}.py", "")
+    said = said_of(write(tmp_path / "mine.gin", f"import {name}\ninclude 'experiments/digits.gin'\n"))
+    assert f"mine.gin, line 1: imports '{name}', which is " in said and f"{name}.py; rename the latter" in said

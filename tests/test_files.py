@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from glimpse.files import write_json, write_whole
+from glimpse.files import read_text, write_json, write_whole
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path):
@@ -37,3 +37,8 @@ def test_threads_may_write_the_same_file(tmp_path):
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: write_whole(path, b"x" * 100_000), range(200)))
     assert path.stat().st_size == 100_000 and [p.name for p in tmp_path.iterdir()] == ["map.npy"]
+
+
+def test_texts_are_utf8(tmp_path):
+    write_whole(tmp_path / "x", "größe 大")
+    assert (tmp_path / "x").read_bytes() == "größe 大".encode("utf-8") and read_text(tmp_path / "x") == "größe 大"

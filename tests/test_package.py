@@ -10,6 +10,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 # From the ground up; the rooms of one floor do not know each other.
 FLOORS = [
     ["errors", "files", "randomness"],
+    ["gin_faults"],
+    ["gin_files"],
     ["config", "geometry"],
     ["ops"],
     ["layers", "data", "visualization"],

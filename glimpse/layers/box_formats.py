@@ -16,6 +16,13 @@ def check_format(bounding_box_format, spatial_scale):
             f"spatial_scale must be 1 for {bounding_box_format!r}, which is relative to the map, but is {spatial_scale!r}")
 
 
+def check_channels_last():
+    """Raises ValueError where Keras makes feature maps of another layout, which would be misread in silence."""
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError("RoI layers take feature maps [batch, height, width, channels], and Keras is set to "
+                         "'channels_first': call keras.config.set_image_data_format('channels_last')")
+
+
 def features_and_boxes(inputs, bounding_box_format, dtype):
     """Features in `dtype`; boxes in float32 `xyxy`, those of a relative format in cells of the map."""
     if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:

@@ -1,7 +1,7 @@
 """RoI align as a Keras layer."""
 import keras
 
-from glimpse.layers.box_formats import check_format, features_and_boxes, pooled_shape
+from glimpse.layers.box_formats import check_channels_last, check_format, features_and_boxes, pooled_shape
 from glimpse.ops import roi_align
 from glimpse.ops.arguments import check_pooled_size, check_sampling_ratio, check_spatial_scale
 
@@ -39,6 +39,7 @@ class RoIAlign(keras.Layer):
         self.pooled_height, self.pooled_width = check_pooled_size((pooled_height, pooled_width))
         self.spatial_scale = check_spatial_scale(spatial_scale)
         check_format(bounding_box_format, self.spatial_scale)
+        check_channels_last()
         self.bounding_box_format = bounding_box_format
         self.sampling_ratio = check_sampling_ratio(sampling_ratio)
         self.aligned = aligned

@@ -1,7 +1,7 @@
 """RoI max pooling as a Keras layer."""
 import keras
 
-from glimpse.layers.box_formats import check_format, features_and_boxes, pooled_shape
+from glimpse.layers.box_formats import check_channels_last, check_format, features_and_boxes, pooled_shape
 from glimpse.ops import roi_pool
 from glimpse.ops.arguments import check_pooled_size, check_spatial_scale
 from glimpse.ops.roi_pool import BINS
@@ -40,6 +40,7 @@ class RoIPooling(keras.Layer):
         self.pooled_height, self.pooled_width = check_pooled_size((pooled_height, pooled_width))
         self.spatial_scale = check_spatial_scale(spatial_scale)
         check_format(bounding_box_format, self.spatial_scale)
+        check_channels_last()
         if bins not in BINS:
             raise ValueError(f"bins must be one of {BINS}, not {bins!r}")
         self.bounding_box_format = bounding_box_format

@@ -5,8 +5,8 @@ import sys
 
 import gin
 
-from glimpse import config
-from glimpse.errors import GlimpseError
+from glimpse import config, gin_files
+from glimpse.errors import GlimpseError, whole_number
 from glimpse.training import run
 
 
@@ -15,18 +15,22 @@ def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None):
     """The runs of a study.
 
     Args:
-      experiment: gin file of the experiment that every run is a variation of.
-      grids: a list of dicts, macro -> list of values; each dict stands for all combinations of its values, the study
-        for all of its dicts. A value that begins with @ is a reference, such as "@fixed()".
-      bindings: macros that are the same for all runs, {"TRAIN_STEPS": 500}.
+        experiment: gin file of the experiment that every run is a variation of.
+        grids: a list of dicts, macro -> list of values; each dict stands for all combinations of its values, the study
+            for all of its dicts. A value that begins with @ is a reference, such as "@fixed()".
+        bindings: what is the same for all runs, {"TRAIN_STEPS": 500}.
+
     Returns: {name of the run, such as "NUM_GLIMPSES=3,POLICY=fixed,SEED=0": (experiment, list of gin bindings)}.
     """
+    if not isinstance(experiment, str) or not experiment:
+        raise GlimpseError(f"study.experiment must be a gin file, a text in quotes, got {experiment!r}")
     if not isinstance(grids, (list, tuple)) or not all(isinstance(grid, dict) for grid in grids) or not grids:
         raise GlimpseError(f"study.grids must be a list of dicts, macro -> list of values, got {grids!r}")
+    _check_bindings(bindings)
     runs = {}
     for grid in grids:
         for axis, values in grid.items():
-            if not isinstance(values, (list, tuple)) or not values:
+            if not isinstance(axis, str) or not isinstance(values, (list, tuple)) or not values:
                 raise GlimpseError(f"study.grids: {axis} must be a list of values, got {values!r}")
         for values in itertools.product(*grid.values()):
             axes = dict(zip(grid, values))
@@ -35,8 +39,13 @@ def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None):
     return runs
 
 
+def _check_bindings(bindings):
+    if bindings is not None and (not isinstance(bindings, dict) or not all(isinstance(key, str) for key in bindings)):
+        raise GlimpseError(f"study.bindings must be a dict, name -> value, got {bindings!r}")
+
+
 def _in_gin(value):
-    return value if isinstance(value, str) and value[:1] in "@%" else repr(value)
+    return value if isinstance(value, str) and value[:1] in ("@", "%") else repr(value)
 
 
 def _in_a_name(value):
@@ -45,20 +54,62 @@ def _in_a_name(value):
     return str(value).strip("@()").replace("/", "-")
 
 
+def runs_of(gin_file, gin_params):
+    """The runs of a study's file.
+
+    Args:
+        gin_file: of the study; the experiment that it names may stand beside it.
+        gin_params: bindings. Those of `study`, and macros of its file, are of the study; all others go to every run.
+            study.bindings is laid over the file's own, name by name.
+
+    Returns: as `study`.
+    """
+    path = gin_files.find(gin_file)
+    macros = set() if path is None else gin_files.macros_set_in(path)
+    of_study = [param for param in gin_params if _name(param).startswith("study.") or _name(param) in macros]
+    of_runs = [param for param in gin_params if param not in of_study]
+    over = [param for param in of_study if _name(param) == "study.bindings"]
+    with config.configuration(gin_file, [param for param in of_study if param not in over], root="study"):
+        shared = gin.get_bindings(study).get("bindings") or {}
+        for param in over:
+            _check_bindings(shared)
+            more = config.value_of(param)
+            _check_bindings(more)
+            shared = shared | (more or {})
+        runs = study(bindings=shared)
+    return {name: (_beside(experiment, path), bindings + of_runs) for name, (experiment, bindings) in runs.items()}
+
+
+def _name(param):
+    return param.partition("=")[0].strip()
+
+
+def _beside(experiment, path):
+    """The experiment as the run's own process finds it, from wherever it is called."""
+    found = gin_files.find(experiment, path.parent)
+    return experiment if found is None or gin_files.is_shipped(found) else str(found)
+
+
 def plan(workdir, runs):
     """Which runs are still to be done, and their numbers of steps; parses each configuration, so faults show first.
+
+    A finished run is evaluated again where its results lack a split that is to be evaluated now, or were made by other
+    settings of the evaluation.
 
     Returns: ({name: command line}, {name: steps}).
     """
     waiting, steps = {}, {}
     for name, (experiment, bindings) in runs.items():
         with config.configuration(experiment, bindings) as text:
-            steps[name] = config.macros().get("TRAIN_STEPS", 0)
+            steps[name] = whole_number("Experiment.train_steps", config.setting("Experiment.train_steps"))
+            splits = config.setting("Experiment.evaluation_splits") or ()
         directory = workdir / name
-        if (directory / run.CONFIG).is_file() and (directory / run.CONFIG).read_text() != text:
+        there = (directory / run.CONFIG).is_file()
+        if there and not run.same_training(run.read_config(directory), text):
             raise GlimpseError(f"{directory} holds a run of another configuration; name another --workdir, "
                                "or remove that directory")
-        if not (directory / run.RESULTS).is_file():
+        finished = (directory / run.RESULTS).is_file() and (not there or run.read_config(directory) == text)
+        if not finished or not set(splits) <= set(run.read_results(directory).get("metrics", {})):
             waiting[name] = [sys.executable, "-m", "experiments.train", f"--gin_file={experiment}",
                              *(f"--gin_param={binding}" for binding in bindings), f"--workdir={directory}"]
     return waiting, {name: steps[name] for name in waiting}

@@ -1,7 +1,6 @@
 """An experiment: what one configuration describes, trained, evaluated, written down."""
 
 import contextlib
-import functools
 import pathlib
 import re
 import sys
@@ -11,16 +10,16 @@ import gin
 import keras
 import tensorflow as tf
 
-from glimpse import config
+from glimpse import config, gin_faults
 from glimpse.data.batches import training_batches
 from glimpse.data.proposals import recall
-from glimpse.errors import GlimpseError, whole_number
+from glimpse.errors import GlimpseError, one_of, whole_number
 from glimpse.evaluation.coco_ap import evaluate_coco
 from glimpse.evaluation.errors_by_kind import errors_by_kind
 from glimpse.evaluation.evaluator import evaluate_detector
 from glimpse.data.feature_cache import FeatureCache
 from glimpse.training import estimators  # noqa: F401  configurations choose among them
-from glimpse.training import run
+from glimpse.training import own_modules, parts, run
 
 PROPOSAL_IOUS = (0.5, 0.7)
 
@@ -41,7 +40,7 @@ class Experiment:
       framing: a Framing that scales and pads the images; None where all are of one size.
       feature_cache: directory that keeps the feature maps of the training images, for a frozen backbone; None keeps none.
       evaluation_batch_size: images to a step of the evaluation, with all their proposals.
-      evaluation_splits: evaluated at the end of the training.
+      evaluation_splits: evaluated at the end of the training, at least one name, such as ("validation", "test").
       coco_ap: score by COCO's protocol too.
       log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
       trained_on: a TrainedOn, to use a trained network without reading its training data; no setting.
@@ -58,16 +57,22 @@ class Experiment:
         self.log_every, self.save_every = whole_number("log_every", log_every), whole_number("save_every", save_every)
         if self.save_every % self.log_every:
             raise GlimpseError(f"save_every must be a multiple of log_every={log_every}, got {save_every}")
+        self.evaluation_splits = _names("Experiment.evaluation_splits", evaluation_splits)
+        self.coco_ap = one_of("Experiment.coco_ap", coco_ap, (False, True))
+        parts.check_given(data, proposals, detector, trainer, sampling, framing)
         keras.utils.set_random_seed(self.seed)  # initial weights are drawn from here on
         tf.config.experimental.enable_op_determinism()
         self.data, self.proposals, self.sampling, self.framing = data, proposals, sampling, framing
-        self.evaluation_splits, self.coco_ap = tuple(evaluation_splits), coco_ap
+        self._examples = {}
         self.trained_on = trained_on or run.trained_on(self.training_data)
         self.detector = detector(num_classes=len(self.trained_on.class_names))
+        parts.check_detector(self.detector)
         self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
+        parts.check_trainer(self.trainer)
         self.features = None  # nothing is written before a run trains
         if trained_on is None:
-            next(iter(self.batches(0)))  # so that faults of the data show before anything is written
+            with _faults_of_data():
+                next(iter(self.batches(0)))  # so that faults of the data show before anything is written
         self.trainer.build_on(self.trained_on.image_shape)
         if feature_cache is not None:
             if self.detector.pooling == "crop" or (framing is not None and framing.canvas is None):
@@ -80,9 +85,42 @@ class Experiment:
         learned_baseline = {"value_head": self.trainer.estimator.value_head} if self.trainer.learns_values else {}
         self.checkpoint = tf.train.Checkpoint(detector=self.detector, **optimizers, **learned_baseline)
 
-    @functools.cached_property
+    @property
     def training_data(self):
-        return self.data(split="train")
+        return self.examples("train")
+
+    def examples(self, split):
+        """The data set of a split, read once."""
+        if split not in self._examples:
+            examples = self.data(split=split)
+            parts.check_data(examples)
+            if not len(examples):
+                raise GlimpseError(f"the split {split!r} holds no image")
+            self._examples[split] = examples
+        return self._examples[split]
+
+    def open_evaluation_splits(self):
+        """Reads the annotations of what is to be evaluated. Raises GlimpseError for a missing or faulty split."""
+        for split in self.evaluation_splits:
+            try:
+                self._evaluated(split)
+            except GlimpseError as error:
+                raise GlimpseError(f"Experiment.evaluation_splits names {split!r}: {error}") from error
+
+    def _evaluated(self, split):
+        examples = self.examples(split)
+        if tuple(examples.class_names) != self.trained_on.class_names:
+            raise GlimpseError(f"the classes of split {split!r} are not those of 'train': {examples.class_names} "
+                               f"and {self.trained_on.class_names}")
+        return examples
+
+    def try_step(self):
+        """One training step in memory; nothing is written."""
+        with _faults_of_data():
+            features, self.features = self.features, None  # its cache is a directory
+            batch = next(iter(self.batches(0)))
+            self.features = features
+        self.trainer.train_step(batch)
 
     def batches(self, first_step):
         """Batches of the steps from this one on, see `training_batches`."""
@@ -105,24 +143,28 @@ class Experiment:
         return tf.train.CheckpointManager(self.checkpoint, pathlib.Path(workdir) / run.CHECKPOINTS, max_to_keep=1)
 
     def train(self, workdir):
-        """Trains from the run's last checkpoint, or from the start, to train_steps; returns seconds spent."""
+        """Trains from the run's last checkpoint, or from the start, to train_steps; returns seconds, 0 for no step."""
         first_step, start = self.restore(workdir), time.perf_counter()
         run.write_trained_on(workdir, self.trained_on)
         if first_step < self.train_steps:
             recorder = run.Recorder(workdir, self._manager(workdir), first_step, self.train_steps,
                                     self.log_every, self.save_every)
             try:
-                self.trainer.fit(
-                    self.batches(first_step), steps_per_epoch=self.train_steps - first_step, callbacks=[recorder],
-                    shuffle=False, verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
+                with _faults_of_data():
+                    self.trainer.fit(
+                        self.batches(first_step), steps_per_epoch=self.train_steps - first_step, callbacks=[recorder],
+                        shuffle=False, verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
             except tf.errors.OpError as error:
-                fault = re.search(r"(?:GlimpseError|Fault): (.*)", str(error))
-                if fault:  # of the data: TensorFlow hands on the text of an error alone
-                    raise GlimpseError(fault[1]) from error
                 if "must be finite" not in str(error):
                     raise
                 raise recorder.stop("a glimpse's box", "not finite") from error  # before any loss could be computed
-        return time.perf_counter() - start
+            except Exception as error:
+                if isinstance(error, GlimpseError) or int(self.trainer.optimizer.iterations) > first_step:
+                    raise
+                with gin_faults.one_line("the first step", of_values=True):  # Keras looks at many values only here
+                    raise
+            return time.perf_counter() - start
+        return 0.0
 
     def evaluate(self, split, confidence=None, iterations=0):
         """Detects on every image of a split; returns what `evaluate_detector` does, "errors" and "proposal_recall".
@@ -130,10 +172,7 @@ class Experiment:
         confidence: that a proposal shows background, at which it gets no further glimpse; None for all T. iterations: how
         often the network starts again from the boxes just found.
         """
-        examples = self.data(split=split)
-        if tuple(examples.class_names) != self.trained_on.class_names:
-            raise GlimpseError(f"the classes of split {split!r} are not those of 'train': {examples.class_names} "
-                               f"and {self.trained_on.class_names}")
+        examples = self._evaluated(split)
         result = evaluate_detector(self.detector, examples, self.proposals, self.seed, self.evaluation_batch_size,
                                    self.framing, confidence, iterations)
         if self.coco_ap:
@@ -145,17 +184,45 @@ class Experiment:
 
 
 @contextlib.contextmanager
-def restored(workdir):
+def _faults_of_data():
+    """TensorFlow hands on the text of an error alone: a fault of the data in its threads is a GlimpseError again."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        fault = re.search(r"(?:GlimpseError|Fault): (.*)", str(error))
+        if not fault:
+            raise
+        raise GlimpseError(fault[1]) from error
+
+
+def _names(name, value):
+    """A tuple of at least one text, each once."""
+    if isinstance(value, str):
+        raise GlimpseError(f"{name} must be a list of names: write ({value!r},), with the comma")
+    if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) and each for each in value):
+        raise GlimpseError(f"{name} must be a list of names, such as ('validation', 'test'), got {value!r}")
+    if not value or len(set(value)) < len(value):
+        raise GlimpseError(f"{name} must name at least one split, and each once, got {value!r}")
+    return tuple(value)
+
+
+@contextlib.contextmanager
+def restored(workdir, allow_import=()):
     """The experiment of a trained run, with its configuration in force: yields (Experiment, step of its checkpoint).
 
-    Nothing of its training data is read. Raises: GlimpseError where `workdir` holds no run, or one without a checkpoint.
+    Nothing of its training data is read. Its configuration may import glimpse, modules that were noted when it was
+    trained and have not changed, and those named in `allow_import`.
+
+    Raises: GlimpseError where `workdir` holds no run, or one without a checkpoint.
     """
     if not (pathlib.Path(workdir) / run.CONFIG).is_file():
         raise GlimpseError(f"--run={workdir} holds no {run.CONFIG}; name the --workdir of a training")
     untrained = GlimpseError(f"--run={workdir} holds no checkpoint yet; train it first")
     if not (pathlib.Path(workdir) / run.CHECKPOINTS).is_dir():
         raise untrained
-    with config.configuration(pathlib.Path(workdir) / run.CONFIG):
+    may_import, directories = own_modules.trusted(workdir, allow_import)
+    with config.import_directories(directories), config.configuration(
+            pathlib.Path(workdir) / run.CONFIG, may_import=may_import):
         experiment = Experiment(trained_on=run.read_trained_on(workdir))
         step = experiment.restore(workdir)
         if not step:

@@ -3,8 +3,10 @@ import json
 import pytest
 
 from experiments import sweep
-from glimpse import config
+from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
+from glimpse.studies.plan import plan, study
+from glimpse.training import run
 
 
 def write_study(tmp_path, tiny, grids):
@@ -15,7 +17,7 @@ def write_study(tmp_path, tiny, grids):
     return path
 
 
-@pytest.mark.parametrize("path", sorted(config.CONFIGS.glob("studies/*.gin")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(gin_files.CONFIGS.glob("studies/*.gin")), ids=lambda path: path.name)
 def test_every_shipped_study_can_be_planned(path, tmp_path, capsys):
     given = ["--gin_param=DATA_ROOT='photos'"] if path.name.startswith("photos") else []
     sweep.main([f"--gin_file={path}", f"--workdir={tmp_path / 'study'}", "--only_print", *given])
@@ -27,23 +29,23 @@ def test_every_shipped_study_can_be_planned(path, tmp_path, capsys):
 
 def test_grids_are_products_and_their_union():
     grids = [{"NUM_GLIMPSES": [1], "SEED": [0, 1]}, {"POOLED_SIZE": [(3, 7)], "POLICY": ["@fixed()"]}]
-    runs = sweep.study(experiment="x.gin", grids=grids, bindings={"TRAIN_STEPS": 5})
+    runs = study(experiment="x.gin", grids=grids, bindings={"TRAIN_STEPS": 5})
     assert runs == {
         "NUM_GLIMPSES=1,SEED=0": ("x.gin", ["TRAIN_STEPS=5", "NUM_GLIMPSES=1", "SEED=0"]),
         "NUM_GLIMPSES=1,SEED=1": ("x.gin", ["TRAIN_STEPS=5", "NUM_GLIMPSES=1", "SEED=1"]),
         "POOLED_SIZE=3x7,POLICY=fixed": ("x.gin", ["TRAIN_STEPS=5", "POOLED_SIZE=(3, 7)", "POLICY=@fixed()"]),
     }
     with pytest.raises(GlimpseError, match="SEED must be a list of values, got 3"):
-        sweep.study(experiment="x.gin", grids=[{"SEED": 3}])
+        study(experiment="x.gin", grids=[{"SEED": 3}])
 
 
 def test_a_study_runs_reports_its_failure_and_goes_on(tmp_path, tiny, capsys):
     """Two good runs and one that its constructor refuses; then the same command again."""
-    study = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1, 2], "SEED": [0]}, {"NUM_GLIMPSES": [0], "SEED": [0]}])
+    file = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1, 2], "SEED": [0]}, {"NUM_GLIMPSES": [0], "SEED": [0]}])
     workdir = tmp_path / "study"
     for attempt in range(2):
         with pytest.raises(SystemExit) as stop:
-            sweep.main([f"--gin_file={study}", f"--workdir={workdir}", "--jobs=2"])
+            sweep.main([f"--gin_file={file}", f"--workdir={workdir}", "--jobs=2"])
         assert stop.value.code == 1
         out = capsys.readouterr().out
         assert ("done NUM_GLIMPSES=2,SEED=0: mAP" in out) == (attempt == 0)
@@ -57,28 +59,84 @@ def test_a_study_runs_reports_its_failure_and_goes_on(tmp_path, tiny, capsys):
 
 
 def test_a_study_on_validation_images_alone_is_reported(tmp_path, tiny, capsys):
-    study = write_study(tmp_path, [*tiny, "Experiment.evaluation_splits = ('validation',)"], [{"NUM_GLIMPSES": [1], "SEED": [0]}])
-    sweep.main([f"--gin_file={study}", f"--workdir={tmp_path / 'study'}", "--split=validation"])
+    bindings = [*tiny, "Experiment.evaluation_splits = ('validation',)"]
+    file = write_study(tmp_path, bindings, [{"NUM_GLIMPSES": [1], "SEED": [0]}])
+    sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}", "--split=validation"])
     assert f"report: {tmp_path / 'study' / 'report.md'}" in capsys.readouterr().out
     assert "## Results on the validation split" in (tmp_path / "study" / "report.md").read_text()
 
 
 def test_finished_runs_of_another_configuration_are_not_mixed_in(tmp_path, tiny, capsys):
-    study = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1], "SEED": [0]}])
+    file = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1], "SEED": [0]}])
     finished = tmp_path / "study" / "NUM_GLIMPSES=1,SEED=0"
     finished.mkdir(parents=True)
     (finished / "config.gin").write_text("TRAIN_STEPS = 7\n")
     (finished / "results.json").write_text("{}")
     with pytest.raises(SystemExit) as stop:
-        sweep.main([f"--gin_file={study}", f"--workdir={tmp_path / 'study'}"])
+        sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}"])
     assert stop.value.code == 2
     assert "holds a run of another configuration" in capsys.readouterr().err
     assert (finished / "results.json").read_text() == "{}"
 
 
 def test_faults_show_before_anything_runs(tmp_path, tiny, capsys):
-    study = write_study(tmp_path, tiny, [{"NUM_GLIMPSE": [1]}])
+    file = write_study(tmp_path, tiny, [{"NUM_GLIMPSE": [1]}])
     with pytest.raises(SystemExit) as stop:
-        sweep.main([f"--gin_file={study}", f"--workdir={tmp_path / 'study'}"])
+        sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}"])
     assert stop.value.code == 2 and "no macro 'NUM_GLIMPSE'" in capsys.readouterr().err
     assert not (tmp_path / "study").exists()
+
+
+def planned(file, capsys, *more):
+    """The lines of a plan: {name of the run: its experiment and bindings}."""
+    sweep.main([f"--gin_file={file}", "--only_print", "--workdir=nowhere", *more])
+    return dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines()[1:])
+
+
+def test_bindings_of_the_command_line_go_to_the_study_or_to_every_run(tmp_path, tiny, capsys):
+    file = tmp_path / "mine.gin"
+    file.write_text("import glimpse.studies.plan\nimport experiments.sweep\nSEEDS = [0]\nstudy.experiment = 'base.gin'\n"
+                    "study.bindings = {'TRAIN_STEPS': 5, 'Experiment.batch_size': 2}\n"
+                    "study.grids = [{'NUM_GLIMPSES': [1], 'SEED': %SEEDS}]\n")
+    (tmp_path / "base.gin").write_text("include 'experiments/digits.gin'\nSTEPS = 3\nTRAIN_STEPS = %STEPS\n")
+    shown = planned(file, capsys, "--gin_param=Experiment.batch_size=4", "--gin_param=SEEDS=[1, 2]",
+                   "--gin_param=POOLED_SIZE=3", "--gin_param=study.bindings={'TRAIN_STEPS': 7, 'REWARD': 'gain'}")
+    base = tmp_path / "base.gin"
+    assert shown == {f"waiting  NUM_GLIMPSES=1,SEED={seed}":
+                    f"{base} TRAIN_STEPS=7 Experiment.batch_size=2 REWARD='gain' NUM_GLIMPSES=1 SEED={seed} "
+                    "Experiment.batch_size=4 POOLED_SIZE=3" for seed in (1, 2)}
+    for given in ("study.bindings={'SEED': %SEDES}", "study.bindings=[", "study.bindings=3"):
+        with pytest.raises(SystemExit) as stop:
+            planned(file, capsys, f"--gin_param={given}")
+        said = capsys.readouterr().err
+        assert stop.value.code == 2 and said.count("\n") == 1 and "study.bindings" in said
+
+
+@pytest.mark.parametrize("line, message", [
+    ("study.experiment = 3", "study.experiment must be a gin file"),
+    ("study.bindings = 3", "study.bindings must be a dict"),
+    ("study.grids = 3", "study.grids must be a list of dicts"),
+    ("study.experiment = 'studies/policy.gin'", "is a study"),
+    ("study.experiment = 'experiments/none.gin'", "no such file"),
+    ("study.bindings = {'TRAIN_STEPS': 'many'}", "train_steps must be a whole number of at least 1, got 'many'"),
+    ("study.grid = 3", "It has grids, "),
+])
+def test_a_faulty_study_is_one_line(tmp_path, tiny, capsys, line, message):
+    file = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1], "SEED": [0]}])
+    file.write_text(file.read_text() + line + "\n")
+    with pytest.raises(SystemExit) as stop:
+        sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}", "--only_print"])
+    said = capsys.readouterr().err
+    assert stop.value.code == 2 and message in said and said.count("\n") == 1
+
+
+def test_a_run_that_is_evaluated_otherwise_is_waiting_and_its_training_stays(tmp_path, tiny):
+    runs = {"SEED=0": ("experiments/digits.gin", [*tiny, "Experiment.evaluation_splits = ('validation',)"])}
+    wider = {"SEED=0": ("experiments/digits.gin", tiny)}
+    assert list(plan(tmp_path, runs)[0]) == ["SEED=0"] and plan(tmp_path, runs)[1] == {"SEED=0": 6}
+    with config.configuration(*runs["SEED=0"]) as text:
+        run.prepare(tmp_path / "SEED=0", text)
+    (tmp_path / "SEED=0" / "results.json").write_text('{"metrics": {"validation": {}}}')
+    assert plan(tmp_path, runs)[0] == {} and list(plan(tmp_path, wider)[0]) == ["SEED=0"]
+    with pytest.raises(GlimpseError, match="another configuration"):
+        plan(tmp_path, {"SEED=0": ("experiments/digits.gin", [*tiny, "TRAIN_STEPS = 7"])})

@@ -64,3 +64,36 @@ def test_the_log_by_columns(tmp_path):
         "step": [12345678, 12345679], "loss": [1.23457, 2.0], "reward": [6.66667e-08, -1e-09]}
     assert run.last_diagnostics(tmp_path) == {"glimpse_2/gain": 0.333333}
     assert run.log_by_columns(tmp_path / "none") == run.last_diagnostics(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize("text", [
+    "", "[]", "3", "{}", '{"class_names": 3}', '{"class_names": ["a"], "category_ids": [1], "image_shape": ["x", 1, 1]}',
+    '{"class_names": ["a"], "category_ids": [1], "image_shape": [8, 8]}',
+    '{"class_names": [], "category_ids": [], "image_shape": [8, 8, 1]}',
+    '{"class_names": ["a", "b"], "category_ids": [1], "image_shape": [8, 8, 1]}'])
+def test_what_a_run_was_trained_on_has_its_shape(tmp_path, text):
+    value = run.TrainedOn(("a", "größe"), (1, "x"), (8, 8, 1))
+    run.write_trained_on(tmp_path, value)
+    assert run.read_trained_on(tmp_path) == value
+    (tmp_path / run.DATA).write_text(text)
+    with pytest.raises(GlimpseError, match="data.json cannot be read"):
+        run.read_trained_on(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"metrics": 3}'])
+def test_results_have_their_shape(tmp_path, text):
+    assert run.read_results(tmp_path) == {}
+    (tmp_path / run.RESULTS).write_text(text)
+    with pytest.raises(GlimpseError, match="results.json cannot be read"):
+        run.read_results(tmp_path)
+
+
+def test_what_is_evaluated_makes_no_other_training():
+    text = "Experiment.train_steps = %STEPS\nSTEPS = 3\nX.sizes = {'train': 1, 'test': 2}\n"
+    for other in (text + "Experiment.coco_ap = True\nExperiment.evaluation_splits = ('test',)\n",
+                  text.replace("'test': 2", "'test': 3, 'validation': 4"), text.replace("STEPS", "ST"),
+                  text + "import glimpse.data.voc\n"):
+        assert run.same_training(text, other)
+    for other in (text + "SEED = 1\n", text.replace("= 3", "= 4"), text.replace("'train': 1", "'train': 2"),
+                  text + "import mine\n", text + "Experiment.batch_size = 1\n"):
+        assert not run.same_training(text, other)

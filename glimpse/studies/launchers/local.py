@@ -8,13 +8,15 @@ import time
 
 from tqdm import tqdm
 
+from glimpse.files import read_text
 from glimpse.training import run
 
 
 def launch(workdir, waiting, steps, jobs):
     """Runs the command lines, `jobs` at a time, each with its share of the cores; returns the names that failed."""
     threads = str(max(1, run.cores() // jobs))
-    environment = os.environ | {"TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8",
+                                "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
     queue, running, failed, ended = list(waiting), {}, [], 0
     with tqdm(total=sum(steps.values()), unit="step", smoothing=0.05, mininterval=1 if sys.stderr.isatty() else 15) as bar:
         try:
@@ -49,9 +51,9 @@ def _outcome(workdir, name, status):
     """One line on a run that has ended."""
     if status:
         log = workdir / f"{name}.log"
-        lines = [line for line in log.read_text().splitlines() if line.strip()]
+        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         return f"FAILED {name}, exit status {status}: {lines[-1] if lines else 'nothing was printed'} (log: {log})"
-    results = json.loads((workdir / name / run.RESULTS).read_text())
+    results = json.loads(read_text(workdir / name / run.RESULTS))
     split, metrics = list(results["metrics"].items())[-1]
     score = metrics.get("voc10_map@0.50:0.95")
     known = f"mAP {100 * score:.1f}" if score is not None else f"mAP undefined (no object of the {split} split counts),"

@@ -1,0 +1,76 @@
+"""The kinds of an experiment's parts, checked before anything is built of them."""
+
+import inspect
+import numbers
+
+from glimpse.errors import GlimpseError, real_number
+
+
+def check_given(data, proposals, detector, trainer, sampling, framing):
+    """Raises GlimpseError for a part of Experiment that is not what it is used as."""
+    for name, value, example in (("data", data, "@DigitScenes"), ("detector", detector, "@GlimpseDetector"),
+                                 ("trainer", trainer, "@Trainer")):
+        if not callable(value):
+            raise GlimpseError(f"Experiment.{name} must be a reference without (), such as {example}, "
+                               f"got {_short(value)}")
+    check_built("Experiment.proposals", proposals, ["__call__"], "@WindowGrid()")
+    check_built("Experiment.sampling", sampling, ["__call__", "foreground_slots"], "@RoISampling()")
+    if framing is not None:
+        check_built("Experiment.framing", framing, ["place", "stack", "canvas"], "@Framing()")
+
+
+def check_built(name, value, attributes, example):
+    """Raises GlimpseError where a part is a class that () has yet to build, or lacks an attribute."""
+    if inspect.isclass(value):
+        raise GlimpseError(f"{name} is the class {value.__name__}; () builds it: write {example}")
+    missing = [each for each in attributes if not hasattr(value, each)]
+    if missing or isinstance(value, (str, numbers.Number)):
+        raise GlimpseError(f"{name} must be a part such as {example}, got {_short(value)}")
+
+
+def check_data(data):
+    """Raises GlimpseError where what a data set gives is none."""
+    if not all(hasattr(data, each) for each in ("class_names", "__len__", "__getitem__")):
+        raise GlimpseError("Experiment.data must give a data set (class_names, len(), [index]) when it is called with "
+                           f"a split, got {_short(data)}")
+
+
+def check_detector(detector):
+    """Raises GlimpseError where the policy or the backbone is not built."""
+    for name, example in (("backbone", "@small_cnn()"), ("policy", "@learned()")):
+        part = getattr(detector, name, None)
+        if part is not None:
+            check_built(f"GlimpseDetector.{name}", part, ["__call__"], example)
+
+
+def check_trainer(trainer):
+    """Raises GlimpseError for an estimator that is not built, and for numbers of an optimizer that are none."""
+    for name in ("optimizer", "policy_optimizer"):
+        optimizer = getattr(trainer, name, None)
+        if optimizer is None:
+            continue
+        check_built(f"Trainer.{name}", optimizer, ["apply"], "@keras.optimizers.Adam()")
+        for parameter in inspect.signature(type(optimizer)).parameters.values():
+            if parameter.name == "learning_rate":
+                _check_rate(name, optimizer)
+                continue
+            value = getattr(optimizer, parameter.name, None)
+            if isinstance(parameter.default, float) and value is not None:
+                real_number(f"{type(optimizer).__name__}.{parameter.name} of Trainer.{name}", value)
+
+
+def _check_rate(name, optimizer):
+    """The learning rate of the first step: a schedule is made of whatever it is given, and fails when it is asked."""
+    try:
+        rate = float(optimizer.learning_rate)
+    except Exception as error:  # of TensorFlow, of the schedule
+        given = optimizer.get_config()["learning_rate"]
+        given = given.get("config", given) if isinstance(given, dict) else given
+        raise GlimpseError(f"the learning rate of Trainer.{name} cannot be computed ({type(error).__name__}) from "
+                           f"{given}; give it numbers") from error
+    real_number(f"the first learning rate of Trainer.{name}", rate, minimum=0)
+
+
+def _short(value):
+    plain = isinstance(value, (str, numbers.Number, tuple, list, dict, type(None)))
+    return repr(value)[:100] if plain else type(value).__name__

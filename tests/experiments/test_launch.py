@@ -1,0 +1,65 @@
+"""How the programs start and how they refuse."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from experiments import launch
+
+PROGRAMS = ("detect", "evaluate", "export", "propose", "report", "sweep", "train", "visualize")
+WITHOUT_TENSORFLOW = f"""
+import importlib, sys
+for name in {PROGRAMS}:
+    for arguments in (["--help"], ["--nonsense"]):
+        try:
+            importlib.import_module(f"experiments.{{name}}").main(arguments)
+        except SystemExit:
+            pass
+        else:
+            raise AssertionError(name)
+from experiments import detect, sweep
+try:
+    sweep.main(["--gin_file=x", "--jobs=0"])
+except SystemExit as stop:
+    assert stop.code == 2
+heavy = {{"tensorflow", "keras", "matplotlib", "pandas", "sklearn"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_help_and_refusals_of_arguments_import_no_tensorflow():
+    subprocess.run([sys.executable, "-c", WITHOUT_TENSORFLOW], check=True, stdout=subprocess.DEVNULL, timeout=60)
+
+
+def test_a_quiet_start_whatever_keras_is_set_to(tmp_path, tiny):
+    """A keras.json of another program, and a locale that is not UTF-8."""
+    (tmp_path / "keras.json").write_text(json.dumps(
+        {"backend": "jax", "image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-3}))
+    text = "# größe\ninclude 'experiments/digits.gin'\n" + "\n".join(tiny)
+    (tmp_path / "größe.gin").write_text(text, encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_CPP", "LC_", "LANG"))}
+    ended = subprocess.run(
+        [sys.executable, "-m", "experiments.train", "--gin_file=größe.gin", "--workdir=x", "--dry_run"], cwd=tmp_path,
+        env=environment | {"KERAS_HOME": str(tmp_path), "PYTHONPATH": str(pathlib.Path(launch.__file__).parents[1]),
+                           "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"},
+        capture_output=True)
+    assert ended.returncode == 0 and ended.stderr == b"", ended.stderr[-2000:]
+    assert b"GlimpseDetector.num_glimpses" in ended.stdout
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_tensorflow_says_at_its_start_is_shown_only_if_it_fails(capfd, monkeypatch, fails):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    try:
+        with launch._held_back():
+            os.write(2, b"could not find cuda drivers\n")
+            if fails:
+                raise ImportError("no such library")
+    except ImportError:
+        pass
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "could not find cuda drivers\n" * fails + "after\n"
