@@ -1,0 +1,61 @@
+"""Text files of other people's making -> text, whatever their byte order mark and the computer's own encoding say."""
+
+import codecs
+import os
+import re
+import stat
+from pathlib import Path
+
+from glimpse.errors import GlimpseError
+
+_MARKS = [(codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+          (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+          # Without a mark, but XML and JSON begin with an ASCII character.
+          (b"<\0", "utf-16-le"), (b"\0<", "utf-16-be")]
+_DECLARED = re.compile(rb"""<\?xml[^>]*?\bencoding\s*=\s*["']([\w.:+-]+)["']""")
+
+
+def require_regular(path):
+    """Raises OSError where `path` is none of a regular file, such as a pipe, which would never end."""
+    try:
+        mode = os.stat(path).st_mode
+    except ValueError as error:  # such as a null character in the path
+        raise OSError(str(error)) from error
+    if not stat.S_ISREG(mode):
+        raise OSError("it is no regular file")
+
+
+def read_bytes(path):
+    """The content of a regular file. Raises: OSError."""
+    require_regular(path)
+    return Path(path).read_bytes()
+
+
+def decoded(content):
+    """Bytes -> text, as a byte order mark says, else UTF-8; the mark is dropped. Raises: UnicodeDecodeError."""
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    return content.decode(encoding)
+
+
+def decoded_xml(content):
+    """Bytes of an XML file -> text, as its byte order mark, else its declaration says, else UTF-8.
+
+    Any encoding of text that Python knows will do, where XML parsers know few. Raises: UnicodeError, LookupError.
+    """
+    declared = _DECLARED.match(content)
+    return content.decode(declared[1].decode()) if declared else decoded(content)
+
+
+def lines(path, hint=""):
+    """The lines of a text file without the spaces around them, empty ones left out.
+
+    Raises: GlimpseError that names the file, with `hint` on what it should be.
+    """
+    try:
+        content = decoded(read_bytes(path))
+    except UnicodeDecodeError as error:
+        raise GlimpseError(f"{path} cannot be read: it is not in UTF-8 ({error}); save it as UTF-8") from error
+    except OSError as error:
+        raise GlimpseError(f"{path} cannot be read ({error.strerror or error}){hint}") from error
+    # Not splitlines, which also breaks at characters that a name may hold.
+    return [line.strip() for line in re.split("\r\n|\r|\n", content) if line.strip()]
