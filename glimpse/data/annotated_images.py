@@ -73,9 +73,8 @@ class AnnotatedImages:
         self._most_pixels = whole_number("most_pixels", most_pixels)
         if self._most_pixels > LIMIT:
             raise GlimpseError(f"most_pixels must be at most {LIMIT}, got {most_pixels}")
-        for what, found in faults.items():
-            for fault in found:
-                self._leave_out(what, fault)
+        for fault in faults.get("class", ()):
+            self._leave_out("class", fault)
         self.class_names = _distinct(source, class_names)
         self._cut = self._turned = 0  # boxes cut to their images; images that EXIF would turn
         self._checked = []
@@ -93,6 +92,8 @@ class AnnotatedImages:
                     size, in_doubt = probe
                     self._turned += in_doubt
                     self._checked.append((annotation.id, annotation.path, *self._objects(annotation, *size)))
+        for fault in faults.get("object", ()):  # after the images: one that cannot be read loses its objects
+            self._leave_out("object", fault)
         self._log(source)
         if not self._checked:
             raise GlimpseError(f"{source} has no image that can be used")
