@@ -7,6 +7,7 @@ import pathlib
 from experiments.launch import exit_on_error
 from glimpse.errors import real_number
 from glimpse.evaluation.detection_files import write_coco_results, write_voc_results
+from glimpse.files import file_name_of
 from glimpse.training.experiment import restored
 
 
@@ -34,7 +35,7 @@ def write_detections(directory, split, detections, data):
     """Writes both kinds of files, with the classes of the TrainedOn `data`."""
     directory.mkdir(parents=True, exist_ok=True)
     ids = [each["id"] for each in detections]
-    write_coco_results(directory / f"coco_results_{split}.json", detections, ids, data.category_ids)
+    write_coco_results(directory / f"coco_results_{file_name_of(split)}.json", detections, ids, data.category_ids)
     write_voc_results(directory, split, detections, ids, data.class_names)
 
 

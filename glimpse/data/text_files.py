@@ -46,16 +46,24 @@ def decoded_xml(content):
     return content.decode(declared[1].decode()) if declared else decoded(content)
 
 
+def numbered_lines(path):
+    """Pairs of a line's number in a text file, from 1, and the line without the spaces around it; empty lines are left out.
+
+    Raises: OSError, UnicodeDecodeError.
+    """
+    # Not splitlines, which also breaks at characters that a name may hold.
+    numbered = enumerate(re.split("\r\n|\r|\n", decoded(read_bytes(path))), start=1)
+    return [(place, line.strip()) for place, line in numbered if line.strip()]
+
+
 def lines(path, hint=""):
     """The lines of a text file without the spaces around them, empty ones left out.
 
     Raises: GlimpseError that names the file, with `hint` on what it should be.
     """
     try:
-        content = decoded(read_bytes(path))
+        return [line for _, line in numbered_lines(path)]
     except UnicodeDecodeError as error:
         raise GlimpseError(f"{path} cannot be read: it is not in UTF-8 ({error}); save it as UTF-8") from error
     except OSError as error:
         raise GlimpseError(f"{path} cannot be read ({error.strerror or error}){hint}") from error
-    # Not splitlines, which also breaks at characters that a name may hold.
-    return [line.strip() for line in re.split("\r\n|\r|\n", content) if line.strip()]
