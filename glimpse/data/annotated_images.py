@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from glimpse.data.example import Example
-from glimpse.data.fields import Fault, text
+from glimpse.data.fields import Fault, shown, text
 from glimpse.data.image_files import FRAMES, LIMIT, MOST_PIXELS, probe_image, read_image
 from glimpse.errors import GlimpseError, one_of, whole_number
 
@@ -141,18 +141,18 @@ class AnnotatedImages:
     def _box(self, item, width, height):
         """The box of an Object, float32 [4], cut to its image; raises Fault."""
         if item.label is None:
-            raise Fault(f"unknown class {item.name!r}", item.where, f"there are {', '.join(self.class_names)}")
-        where, box = f"{item.where} ({item.name})", np.array(item.box, np.float64)
+            raise Fault(f"unknown class {shown(item.name)}", item.where, f"there are {', '.join(self.class_names)}")
+        where, box = f"{item.where} ({shown(item.name)})", np.array(item.box, np.float64)
         x1, y1, x2, y2 = box
         if not np.isfinite(box).all():
             raise Fault("a coordinate is no number", where, f"x1, y1, x2, y2 = {item.box}")
-        if not (np.float32(x1) < np.float32(x2) and np.float32(y1) < np.float32(y2)):
+        if not (x1 < x2 and y1 < y2):
             raise Fault("an empty or reversed box", where, f"x1, y1, x2, y2 = {item.box}")
         limits = np.array([width, height, width, height])
         cut = np.clip(box, 0, limits)
         moved, cut = np.abs(box - cut).max(), cut.astype(np.float32)
-        if moved > SLACK or not (cut[0] < cut[2] and cut[1] < cut[3]):
-            raise Fault("a box outside the image", where, f"x1, y1, x2, y2 = {item.box}, image {width}x{height}")
+        if moved > SLACK or not (cut[0] < cut[2] and cut[1] < cut[3]):  # as float32, a box may have become empty
+            raise Fault("a box outside the image" if moved else "an empty or reversed box", where, f"x1, y1, x2, y2 = {item.box}, image {width}x{height}")
         self._cut += bool(moved > ROUNDING)
         return cut
 

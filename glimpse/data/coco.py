@@ -10,7 +10,7 @@ import gin
 from glimpse.data.annotated_images import Annotation, AnnotatedImages, Object
 from glimpse.data.fields import Fault, fields, flag, identity, names_given, number, shown, side, split_name, text, unique
 from glimpse.data.image_files import MOST_PIXELS
-from glimpse.data.text_files import decoded, read_bytes
+from glimpse.data.text_files import read_bytes
 from glimpse.errors import GlimpseError, path_given
 
 _LOG = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ class COCO(AnnotatedImages):
 def _content(path, needs_annotations):
     """The lists of a COCO file: {"images": [...], "categories": [...], "annotations": [...]}."""
     try:
-        content = json.loads(decoded(read_bytes(path)), object_pairs_hook=unique)
+        content = read_bytes(path)
+        content = json.loads(content.decode(json.detect_encoding(content)), object_pairs_hook=unique)
     except RecursionError as error:
         raise GlimpseError(f"{path} cannot be read (its lists are nested too deeply)") from error
     except (OSError, ValueError) as error:

@@ -70,6 +70,9 @@ class _Loader(yaml.BaseLoader):
         return unique([(self.construct_object(key, deep=True), self.construct_object(value, deep=True))
                        for key, value in node.value])
 
+    def construct_scalar(self, node):
+        return None if node.style is None and node.value in ("", "~", "null", "Null", "NULL") else node.value
+
 
 def _described(path, root, split, needs_images):
     """The classes of a YAML file, the folders that its paths may be relative to, and where the images of a split lie."""
@@ -84,12 +87,13 @@ def _described(path, root, split, needs_images):
             names = [names[str(place)] for place in range(len(names))]
         except KeyError as error:
             raise Fault("names must be numbered 0, 1, 2 and so on", path, f"number {error} is missing") from error
-    if not isinstance(names, list) or content.get("nc", str(len(names))) != str(len(names)):
+    if not isinstance(names, list) or content.get("nc") not in (None, str(len(names))):
         raise Fault("names must be a list, nc its length", path, f"nc is {shown(content.get('nc'))}, names are {shown(names)}")
     places = content.get(split)
-    places = places if isinstance(places, list) else [] if places in (None, "", "~", "null") else [places]
-    base = content.get("path", "")
-    if not all(isinstance(place, str) and place for place in [base or "x", *places]):
+    places = places if isinstance(places, list) else [] if places is None else [places]
+    base = content.get("path")
+    base = "." if base is None else base
+    if not all(isinstance(place, str) and place for place in [base, *places]):
         raise Fault("paths must be texts", path, f"path is {shown(base)}, {split} {shown(places)}")
     if not places and needs_images:
         raise GlimpseError(f"{path} has no {split!r}: name its images there, or in YOLO.images, or another split in YOLO.splits")
