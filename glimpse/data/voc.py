@@ -27,73 +27,82 @@ class VOC(AnnotatedImages):
     1, 1, 10, 10 covers ten pixels each way and becomes 0, 0, 10, 10.
 
     Args:
-      split: "train", "validation" or "test", or the name of a file in ImageSets/Main. All images that it lists are read.
-        A list of one class, such as cat_train, lists the same images as train; its second column (1, -1, or 0 for
+      split: "train", "validation" or "test", or what stands for {split} below. All images that its list names are read.
+        A list of one class, such as cat_train, names the same images as train; its second column (1, -1, or 0 for
         difficult objects alone) says whether they show that class, which the annotations say as well.
       root: the folder.
       classes: list of names, or a file with one a line, relative to `root`; the 20 of VOC unless given.
-      splits: split -> name of a file in ImageSets/Main, without .txt; a split that is not in it stands for itself.
+      splits: split -> its name in the next three; a split that is not in it stands for itself.
+      lists: the file that lists the images of a split, relative to `root`; {split} in it stands for the split's name. None: an
+        image for each file in `annotations`, as tools have it that write no lists.
+      images, annotations: the folders of images and of XML files, likewise.
       on_fault, frame, most_pixels: see `AnnotatedImages`.
     Raises: GlimpseError that names file, object and reason.
     """
 
-    def __init__(self, split, root=gin.REQUIRED, classes=CLASSES, splits={"validation": "val"}, on_fault="raise",
+    def __init__(self, split, root=gin.REQUIRED, classes=CLASSES, splits={"validation": "val"},
+                 lists="ImageSets/Main/{split}.txt", images="JPEGImages", annotations="Annotations", on_fault="raise",
                  frame="stored", most_pixels=MOST_PIXELS):
-        root = path_given("VOC.root", root)
+        root, name = path_given("VOC.root", root), split_name("VOC.splits", splits, split)
+        folder, xml_folder, list_file = (
+            root / str(path_given(f"VOC.{parameter}", part)).replace("{split}", name)
+            for parameter, part in (("images", images), ("annotations", annotations), ("lists", lists or ".")))
         names = lines(root / classes, LAYOUT) if isinstance(classes, (str, Path)) else names_given("VOC.classes", classes)
-        list_file = root / "ImageSets" / "Main" / f"{split_name('VOC.splits', splits, split)}.txt"
-        images = _files_by_id(root / "JPEGImages")
-        ids = _ids(lines(list_file, LAYOUT), images, list_file)
+        files = _files_by_id(folder, SUFFIXES)
+        if lists is None:
+            ids = list(_files_by_id(xml_folder, (".xml",)))
+        else:
+            ids = _ids(lines(list_file, LAYOUT), files, folder.name, list_file)
         labels = {name: label for label, name in enumerate(names)}
-        annotations = [_read(root, id, images.get(id, []), labels) if isinstance(id, str) else id for id in ids]
-        super().__init__(f"VOC {root} {split}", names, annotations, on_fault, frame, most_pixels)
+        annotated = [_read(id, files.get(id, []), folder, xml_folder / f"{id}.xml", labels) if isinstance(id, str) else id
+                     for id in ids]
+        super().__init__(f"VOC {root} {split}", names, annotated, on_fault, frame, most_pixels)
 
 
-def _files_by_id(folder):
-    """{path in the folder without suffix: list of image files}; VOC's are JPEG, other data sets in its layout may not be."""
+def _files_by_id(folder, suffixes):
+    """{path in the folder without suffix: list of files}; VOC's images are JPEG, other data sets in its layout may not be."""
     if not folder.is_dir():
         raise GlimpseError(f"{folder} is no folder{LAYOUT}")
     files = {}
     for place, folders, names in os.walk(folder):
         folders.sort()
         for path in (Path(place, name) for name in sorted(names)):
-            if path.suffix.lower() in SUFFIXES:
+            if path.suffix.lower() in suffixes:
                 files.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
     return files
 
 
-def _ids(listed, images, list_file):
+def _ids(listed, images, folder, list_file):
     """The ids that the lines of an image set stand for, with a Fault in place of one that cannot be told."""
-    plain = [_id(line, images) for line in listed]
+    plain = [_id(line, images, folder) for line in listed]
     columns = [re.fullmatch(r"(.*\S)\s+(-1|0|1)", line) for line in listed]
     if not all(columns) or all(id in images for id in plain):
         return plain
     # The list of one class. An image may be called "photo 1", too.
-    of_class = [_id(match[1], images) for match in columns]
+    of_class = [_id(match[1], images, folder) for match in columns]
     return [Fault("a line that may mean two images", f"{list_file}, line {shown(line)}", f"{id!r} or {other!r}")
             if id in images and other in images else other
             for line, id, other in zip(listed, plain, of_class)]
 
 
-def _id(entry, images):
+def _id(entry, images, folder):
     """The id of an entry, which tools write as a file's name or path as well: a, a.jpg, ./JPEGImages/a.jpg."""
     if entry in images:
         return entry
     path = PurePosixPath(entry.replace("\\", "/"))
-    if "JPEGImages" in path.parts:
-        last = len(path.parts) - path.parts[::-1].index("JPEGImages")
+    if folder in path.parts:
+        last = len(path.parts) - path.parts[::-1].index(folder)
         path = PurePosixPath(*path.parts[last:])
     if path.suffix.lower() in SUFFIXES:
         path = path.with_suffix("")
     return path.as_posix() if path.as_posix() in images else entry
 
 
-def _read(root, id, images, labels):
+def _read(id, images, folder, path, labels):
     """The Annotation of an image, or the Fault that keeps it from being read."""
-    path = root / "Annotations" / f"{id}.xml"
     try:
         if len(images) != 1:
-            raise Fault("no single image file", root / "JPEGImages" / f"{id}.*", ", ".join(p.name for p in images) or "none")
+            raise Fault("no single image file", folder / f"{id}.*", ", ".join(p.name for p in images) or "none")
         tree = _parsed(path)
         size = _only(tree, "size", path)
         size = (0, 0) if size is None else tuple(
