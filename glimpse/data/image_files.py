@@ -36,6 +36,8 @@ def probe_image(path, most_pixels=MOST_PIXELS):
         Fault: names the file.
     """
     image = _open(path, most_pixels)
+    if image.format == "PNG":
+        _check_sums(path, most_pixels)
     if image.format == "PNG" or not _is_whole_jpeg(path, image.mode):
         _rgb(image, path)
     try:
@@ -79,6 +81,14 @@ def _open(path, most_pixels):
     if image.mode not in _MODES:
         raise Fault("pixels of more than 8 bits", path, f"mode {image.mode}; save it with 8 bits a channel")
     return image
+
+
+def _check_sums(path, most_pixels):
+    """Raises Fault where a checksum of a PNG file, which decoding does not look at, is wrong."""
+    try:
+        _open(path, most_pixels).verify()
+    except _UNREADABLE as error:
+        raise Fault("broken image file", path, error) from error
 
 
 def _is_whole_jpeg(path, mode):
