@@ -7,6 +7,7 @@ import reprlib
 from glimpse.errors import GlimpseError
 
 LARGEST_SIDE = 10**9  # pixels
+LONGEST = 1500  # characters of a message; a name may have more
 # As files write numbers: Python itself would take 1_000, and digits of every script.
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?|[-+]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 _repr = reprlib.Repr()
@@ -28,9 +29,14 @@ class Fault(GlimpseError):
 
 
 def one_line(text):
-    """A text without line breaks and other characters that do not print, which are written as Python's escapes."""
+    """A text without line breaks and other characters that do not print, which are written as Python's escapes.
+
+    A long one is cut in the middle.
+    """
     text = str(text)
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST // 2]} ... {text[-LONGEST // 2:]}"
 
 
 def shown(value):

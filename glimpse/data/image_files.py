@@ -74,7 +74,7 @@ def _open(path, most_pixels):
     except FileNotFoundError as error:
         raise Fault("no such image file", path) from error
     except _UNREADABLE as error:
-        raise Fault("no JPEG or PNG image", path, error) from error
+        raise Fault("no JPEG or PNG image", path, getattr(error, "strerror", None) or error) from error
     if image.width * image.height > most_pixels:
         raise Fault(f"an image of more than {most_pixels} pixels", path,
                     f"{image.width}x{image.height}; shrink it, or raise most_pixels of the data set's reader")
