@@ -34,9 +34,10 @@ def write_json(path, value):
 def file_name_of(text, most=160):
     """A file name, or a part of one, that stands for any text, such as the id of an image or the name of a class.
 
-    It lies in no other directory, stands for no other text, and reads as the text does where that can be: letters, digits
-    and spaces of every script stay, what else a path or a shell may take for its own becomes %XX as in URLs. A dot at
-    the beginning and at the end does, too. Of a text too long for a file name the first part is kept, with a hash of it all.
+    It lies in no other directory, stands for no other text, and reads as the text does where that can be: letters,
+    digits and spaces of every script stay, what else a path or a shell may take for its own becomes %XX as in URLs. A
+    dot or space at the beginning and at the end does, too. Of a text too long for a file name the first part is kept,
+    with a hash of it all.
 
     Args:
         text: any text or number.
@@ -48,8 +49,8 @@ def file_name_of(text, most=160):
             character.encode(sys.getfilesystemencoding())
         except UnicodeEncodeError:
             return False
-        return character.isprintable() and (
-            not character.isascii() or character.isalnum() or character in "-_+=@,()" or character in ". " and not at_end)
+        return character.isprintable() and (not character.isascii() or character.isalnum() or character in "-_+=@,()"
+                                            or character in ". " and not at_end)
 
     text = str(text)
     name = "".join(character if plain(place, character) else

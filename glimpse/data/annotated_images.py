@@ -1,4 +1,4 @@
-"""What the readers of photographs share: every file and every box is checked at the start, pixels are read when asked for."""
+"""What the readers of photographs share: files and boxes are checked at the start, pixels are read when asked for."""
 
 import collections
 import logging
@@ -38,7 +38,8 @@ class Annotation(NamedTuple):
 class Object(NamedTuple):
     """One object, unchecked but for its types.
 
-    where: file and object, for messages. label: None for an unknown class `name`. box: xyxy in continuous pixels, any floats.
+    where: file and object, for messages. label: None for an unknown class `name`. box: xyxy in continuous pixels, any
+    floats.
     """
 
     where: str
@@ -152,7 +153,8 @@ class AnnotatedImages:
         cut = np.clip(box, 0, limits)
         moved, cut = np.abs(box - cut).max(), cut.astype(np.float32)
         if moved > SLACK or not (cut[0] < cut[2] and cut[1] < cut[3]):  # as float32, a box may have become empty
-            raise Fault("a box outside the image" if moved else "an empty or reversed box", where, f"x1, y1, x2, y2 = {item.box}, image {width}x{height}")
+            raise Fault("a box outside the image" if moved else "an empty or reversed box", where,
+                        f"x1, y1, x2, y2 = {item.box}, image {width}x{height}")
         self._cut += bool(moved > ROUNDING)
         return cut
 

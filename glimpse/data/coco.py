@@ -8,7 +8,8 @@ import os
 import gin
 
 from glimpse.data.annotated_images import Annotation, AnnotatedImages, Object
-from glimpse.data.fields import Fault, fields, flag, identity, names_given, number, shown, side, split_name, text, unique
+from glimpse.data.fields import (
+    Fault, fields, flag, identity, names_given, number, shown, side, split_name, text, unique)
 from glimpse.data.image_files import MOST_PIXELS
 from glimpse.data.text_files import read_bytes
 from glimpse.errors import GlimpseError, path_given
@@ -21,10 +22,11 @@ class COCO(AnnotatedImages):
     """Reader of detection data in COCO's JSON format.
 
     Boxes there are continuous (x, y, width, height) with the origin at the top-left corner. Crowd boxes are kept as
-    difficult: neither asked for nor counted as wrong. An example's id is that of its image in the file, a number or a text.
+    difficult: neither asked for nor counted as wrong. An example's id is that of its image in the file, a number or a
+    text.
 
-    A file without a list `annotations`, as COCO publishes them for its test images, is read as images without objects, which
-    the log says; the split "train" needs annotations.
+    A file without a list `annotations`, as COCO publishes them for its test images, is read as images without objects,
+    which the log says; the split "train" needs annotations.
 
     Args:
       split: "train", "validation" or "test", or what stands for {split} below.
@@ -33,10 +35,10 @@ class COCO(AnnotatedImages):
       images: the folder of images, likewise.
       splits: split -> its name in the two paths; a split that is not in it stands for itself. COCO keeps the
         annotations of its test images to itself, so that studies report its val2017.
-      leave_out: names of categories that are no classes, such as the parent of all others that Roboflow adds. An object of
-        one is a defect.
-      on_fault, frame, most_pixels: see `AnnotatedImages`. The official train2017 holds boxes without width or height, which
-        "skip" leaves out.
+      leave_out: names of categories that are no classes, such as the parent of all others that Roboflow adds. An object
+        of one is a defect.
+      on_fault, frame, most_pixels: see `AnnotatedImages`. The official train2017 holds boxes without width or height,
+        which "skip" leaves out.
 
     `category_ids` are the ids that the labels 0..K-1 stand for, in ascending order as in pycocotools.
     Raises: GlimpseError that names file, object and reason.
@@ -59,11 +61,12 @@ class COCO(AnnotatedImages):
         for place, annotation in enumerate(content["annotations"]):
             image, found = _object(annotation, path, place, names, labels)
             if image not in objects and not isinstance(found, Fault):
-                found = Fault("an annotation of an image that the file does not list", found.where, _other_type(image, objects))
+                found = Fault("an annotation of an image that the file does not list", found.where,
+                              _other_type(image, objects))
             objects.get(image, lost).append(found)
         _tell_of_parents(content["categories"], objects.values(), names, labels, path)
-        super().__init__(f"COCO {path}", [names[id] for id in self.category_ids], annotated, on_fault, frame, most_pixels,
-                         {"class": faults, "object": lost})
+        super().__init__(f"COCO {path}", [names[id] for id in self.category_ids], annotated, on_fault, frame,
+                         most_pixels, {"class": faults, "object": lost})
 
 
 def _content(path, needs_annotations):
@@ -160,7 +163,8 @@ def _object(annotation, path, place, names, labels):
         x, y, width, height = (number(value, "bbox", where) for value in box)
         crowd = annotation.get("iscrowd")
         crowd = crowd is not None and flag(crowd, "iscrowd", where)
-        return image, Object(where, names.get(category, str(category)), labels.get(category), (x, y, x + width, y + height), crowd)
+        return image, Object(where, names.get(category, str(category)), labels.get(category),
+                             (x, y, x + width, y + height), crowd)
     except Fault as fault:
         return image if isinstance(image, (int, str)) else None, fault
 
@@ -177,5 +181,5 @@ def _tell_of_parents(categories, objects, names, labels, path):
     for id, label in labels.items():
         if label not in seen and any(isinstance(entry, dict) and entry.get("supercategory") == names[id]
                                      and entry.get("name") != names[id] for entry in categories):
-            _LOG.warning("%s: no object is of class %r, which is the parent of others; COCO.leave_out = [%r] leaves it out",
-                         path, names[id], names[id])
+            _LOG.warning("%s: no object is of class %r, which is the parent of others; "
+                         "COCO.leave_out = [%r] leaves it out", path, names[id], names[id])

@@ -1,4 +1,4 @@
-"""The values of annotation files, checked once, where they are read: each check gives a value of its type or raises a Fault."""
+"""The values of annotation files, checked where they are read: each check gives a value of its type or raises a Fault."""
 
 import math
 import re
@@ -45,7 +45,7 @@ def shown(value):
 
 
 def fields(entry, where, *names):
-    """The values of these fields of a JSON object, in this order; Fault where it is none, or where one is missing or null."""
+    """The values of these fields of a JSON object; Fault where it is none, or where one is missing, null or given twice."""
     if not isinstance(entry, dict):
         raise Fault("no object with fields", where, f"it is {shown(entry)}")
     if Twice in entry:

@@ -14,7 +14,7 @@ MOST_PIXELS = 2**26  # 8192 x 8192, 200 MB of RGB
 LIMIT = 2 * Image.MAX_IMAGE_PIXELS  # what Pillow itself refuses
 ORIENTATION = 0x0112  # EXIF tag: how the stored pixels have to be turned to stand upright; 1 is not at all
 _MODES = ("1", "L", "P", "RGB", "YCbCr", "CMYK", "LA", "PA", "RGBA")  # 8 bits a channel: others would be cut to white
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+_UNREADABLE = Exception  # decoders raise errors of many kinds; the file is what they have in common
 # What libjpeg says of data that are lost, in place of which it paints grey. Other warnings of it harm no pixel.
 _LOST = ("premature end", "bad huffman code", "instead of rst", "bad arithmetic code")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # the limit here is lower

@@ -42,7 +42,8 @@ class ProposalFiles:
             boxes = _read(path)
             twice = self._boxes.keys() & boxes.keys()
             if twice:
-                raise GlimpseError(f"{path}: image {min(twice)!r} has proposals in another file of ProposalFiles.paths too")
+                raise GlimpseError(
+                    f"{path}: image {min(twice)!r} has proposals in another file of ProposalFiles.paths too")
             self._boxes |= boxes
 
     def __call__(self, image, id):

@@ -47,7 +47,7 @@ def decoded_xml(content):
 
 
 def numbered_lines(path):
-    """Pairs of a line's number in a text file, from 1, and the line without the spaces around it; empty lines are left out.
+    """Pairs of a line's number in a text file, from 1, and the line without the spaces around it, empty ones left out.
 
     Raises: OSError, UnicodeDecodeError.
     """

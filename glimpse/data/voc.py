@@ -15,7 +15,7 @@ from glimpse.errors import GlimpseError, path_given
 
 CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
            "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor")
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png")  # VOC's images are JPEG, those of other data sets in its layout may not be
 LAYOUT = "; a folder in VOC's layout holds JPEGImages, Annotations and ImageSets/Main"
 
 
@@ -33,8 +33,8 @@ class VOC(AnnotatedImages):
       root: the folder.
       classes: list of names, or a file with one a line, relative to `root`; the 20 of VOC unless given.
       splits: split -> its name in the next three; a split that is not in it stands for itself.
-      lists: the file that lists the images of a split, relative to `root`; {split} in it stands for the split's name. None: an
-        image for each file in `annotations`, as tools have it that write no lists.
+      lists: the file that lists the images of a split, relative to `root`; {split} in it stands for the split's name.
+        None: an image for each file in `annotations`, as tools have it that write no lists.
       images, annotations: the folders of images and of XML files, likewise.
       on_fault, frame, most_pixels: see `AnnotatedImages`.
     Raises: GlimpseError that names file, object and reason.
@@ -47,20 +47,21 @@ class VOC(AnnotatedImages):
         folder, xml_folder, list_file = (
             root / str(path_given(f"VOC.{parameter}", part)).replace("{split}", name)
             for parameter, part in (("images", images), ("annotations", annotations), ("lists", lists or ".")))
-        names = lines(root / classes, LAYOUT) if isinstance(classes, (str, Path)) else names_given("VOC.classes", classes)
+        from_file = isinstance(classes, (str, Path))
+        names = lines(root / classes, LAYOUT) if from_file else names_given("VOC.classes", classes)
         files = _files_by_id(folder, SUFFIXES)
         if lists is None:
             ids = list(_files_by_id(xml_folder, (".xml",)))
         else:
             ids = _ids(lines(list_file, LAYOUT), files, folder.name, list_file)
         labels = {name: label for label, name in enumerate(names)}
-        annotated = [_read(id, files.get(id, []), folder, xml_folder / f"{id}.xml", labels) if isinstance(id, str) else id
+        annotated = [id if isinstance(id, Fault) else _read(id, files.get(id, []), folder, xml_folder, labels)
                      for id in ids]
         super().__init__(f"VOC {root} {split}", names, annotated, on_fault, frame, most_pixels)
 
 
 def _files_by_id(folder, suffixes):
-    """{path in the folder without suffix: list of files}; VOC's images are JPEG, other data sets in its layout may not be."""
+    """{path in the folder without suffix: list of files}, also of folders in the folder."""
     if not folder.is_dir():
         raise GlimpseError(f"{folder} is no folder{LAYOUT}")
     files = {}
@@ -98,8 +99,9 @@ def _id(entry, images, folder):
     return path.as_posix() if path.as_posix() in images else entry
 
 
-def _read(id, images, folder, path, labels):
+def _read(id, images, folder, xml_folder, labels):
     """The Annotation of an image, or the Fault that keeps it from being read."""
+    path = xml_folder / f"{id}.xml"
     try:
         if len(images) != 1:
             raise Fault("no single image file", folder / f"{id}.*", ", ".join(p.name for p in images) or "none")
@@ -110,7 +112,8 @@ def _read(id, images, folder, path, labels):
         elements = tree.findall("object")
         if len(elements) < sum(element.tag.lower() == "object" for element in tree.iter()):
             raise Fault("an <object> that is no child of <annotation>", path)
-        objects = [_object(element, f"{path}, object {place}", labels) for place, element in enumerate(elements, start=1)]
+        objects = [_object(element, f"{path}, object {place}", labels)
+                   for place, element in enumerate(elements, start=1)]
         return Annotation(id, images[0], size if all(size) else None, objects)
     except Fault as fault:
         return fault

@@ -1,4 +1,4 @@
-"""YOLO: a text file of boxes for each image, and a file that names the classes, as Ultralytics and annotation tools have it."""
+"""YOLO: a text file of boxes for each image, and a file of classes, as Ultralytics and annotation tools have them."""
 
 import logging
 import os
@@ -26,24 +26,25 @@ class YOLO(AnnotatedImages):
     The text of images/train/a.jpg is labels/train/a.txt where there is a folder labels, else a.txt beside the image.
     An image without one has no objects, as Ultralytics has it; the log says how many there are.
 
-    An example's id is the file's path in the split's folder without suffix, or in `root` where the split is no one folder.
+    An example's id is the path of its file without suffix, in the split's folder, or in `root` where the split is no one
+    folder.
 
     Args:
       split: "train", "validation" or "test", or what stands for {split} below.
       root: the folder that holds all files; what leads outside it is not read.
-      data: the file of classes, relative to `root`: a YAML file as of Ultralytics, with `names`, and `train`, `val` and `test`
-        for the images; or a text file of one class a line, such as classes.txt or obj.names.
-      images: of a split, a folder or a text file that lists them, relative to `root`; {split} in it stands for the split's
-        name. None: as the YAML file says.
+      data: the file of classes, relative to `root`: a YAML file as of Ultralytics, with `names`, and `train`, `val` and
+        `test` for the images; or a text file of one class a line, such as classes.txt or obj.names.
+      images: of a split, a folder or a text file that lists them, relative to `root`; {split} in it stands for the
+        split's name. None: as the YAML file says.
       splits: split -> its name in the YAML file and in `images`; a split that is not in it stands for itself.
-      polygons: whether rows of a class and three or more points, as data for segmentation have them, are read as the boxes
-        around the points; else they are defects.
+      polygons: whether rows of a class and three or more points, as data for segmentation have them, are read as the
+        boxes around the points; else they are defects.
       on_fault, frame, most_pixels: see `AnnotatedImages`. Ultralytics turns images upright before it looks at boxes.
     Raises: GlimpseError that names file, line and reason.
     """
 
-    def __init__(self, split, root=gin.REQUIRED, data="data.yaml", images=None, splits={"validation": "val"}, polygons=False,
-                 on_fault="raise", frame="upright", most_pixels=MOST_PIXELS):
+    def __init__(self, split, root=gin.REQUIRED, data="data.yaml", images=None, splits={"validation": "val"},
+                 polygons=False, on_fault="raise", frame="upright", most_pixels=MOST_PIXELS):
         root = Path(os.path.abspath(path_given("YOLO.root", root)))
         name = split_name("YOLO.splits", splits, split)
         data = root / path_given("YOLO.data", data)
@@ -53,10 +54,12 @@ class YOLO(AnnotatedImages):
         else:
             names, folders, places = lines(data, "; YOLO.data names the file of classes"), [root], []
             if images is None:
-                raise GlimpseError(f"YOLO.images must say where the images of a split lie, for {data} only names classes")
+                raise GlimpseError(
+                    f"YOLO.images must say where the images of a split lie, for {data} only names classes")
         if images is not None:
             places = [str(path_given("YOLO.images", images)).replace("{split}", name)]
-        files = [file for place in places for file in _files(place, folders, root, f"{data}, split {name!r}", len(places) == 1)]
+        files = [file for place in places
+                 for file in _files(place, folders, root, f"{data}, split {name!r}", len(places) == 1)]
         annotations = [file if isinstance(file, Fault) else _read(*file, _label_file(file[1], root), names, polygons)
                        for file in files]
         _tell_of_missing([file[1] for file in files if not isinstance(file, Fault)], root, split)
@@ -75,7 +78,7 @@ class _Loader(yaml.BaseLoader):
 
 
 def _described(path, root, split, needs_images):
-    """The classes of a YAML file, the folders that its paths may be relative to, and where the images of a split lie."""
+    """What a YAML file has of a split: classes, folders that paths may be relative to, and paths of the images."""
     try:
         content = yaml.load(decoded(read_bytes(path)), _Loader)
     except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
@@ -88,7 +91,8 @@ def _described(path, root, split, needs_images):
         except KeyError as error:
             raise Fault("names must be numbered 0, 1, 2 and so on", path, f"number {error} is missing") from error
     if not isinstance(names, list) or content.get("nc") not in (None, str(len(names))):
-        raise Fault("names must be a list, nc its length", path, f"nc is {shown(content.get('nc'))}, names are {shown(names)}")
+        raise Fault("names must be a list, nc its length", path,
+                    f"nc is {shown(content.get('nc'))}, names are {shown(names)}")
     places = content.get(split)
     places = places if isinstance(places, list) else [] if places is None else [places]
     base = content.get("path")
@@ -96,12 +100,13 @@ def _described(path, root, split, needs_images):
     if not all(isinstance(place, str) and place for place in [base, *places]):
         raise Fault("paths must be texts", path, f"path is {shown(base)}, {split} {shown(places)}")
     if not places and needs_images:
-        raise GlimpseError(f"{path} has no {split!r}: name its images there, or in YOLO.images, or another split in YOLO.splits")
+        raise GlimpseError(f"{path} has no {split!r}: name its images there, or in YOLO.images, "
+                           "or another split in YOLO.splits")
     return names, [path.parent / base, path.parent, root], places
 
 
 def _files(place, folders, root, where, alone):
-    """(id, path) of each image of a folder, or of a list of images; a Fault in place of one that lies outside `root`."""
+    """(id, path) of each image of a folder, or of a list of images; a Fault in place of one that is not in `root`."""
     found = _found(place, folders, root)
     if found is None:
         raise GlimpseError(f"{where}: no {place!r} in {root}")
@@ -112,7 +117,8 @@ def _files(place, folders, root, where, alone):
         paths = [_found(line, [found.parent, *folders], root) or Fault("no such image file", f"{found}, line {line!r}")
                  for line in lines(found)]
         top = root
-    return [path if isinstance(path, Fault) else (path.relative_to(top).with_suffix("").as_posix(), path) for path in paths]
+    return [path if isinstance(path, Fault) else (path.relative_to(top).with_suffix("").as_posix(), path)
+            for path in paths]
 
 
 def _found(place, folders, root):
@@ -146,13 +152,15 @@ def _read(id, image, path, names, polygons):
         rows = numbered_lines(path) if os.path.lexists(path) else []
     except (OSError, UnicodeDecodeError) as error:
         return Fault("labels cannot be read", path, error)
-    return Annotation(id, image, None, [_object(row, f"{path}, line {place}", names, polygons) for place, row in rows], True)
+    objects = [_object(row, f"{path}, line {place}", names, polygons) for place, row in rows]
+    return Annotation(id, image, None, objects, relative=True)
 
 
 def _object(row, where, names, polygons):
     """An Object, its box in shares of the image's sides, or the Fault that keeps it from being read."""
     try:
-        label, *values = [number_of_text(value, f"column {place}", where) for place, value in enumerate(row.split(), start=1)]
+        label, *values = [number_of_text(value, f"column {place}", where)
+                          for place, value in enumerate(row.split(), start=1)]
         if len(values) == 4:
             x, y, width, height = values
             box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
@@ -169,11 +177,11 @@ def _object(row, where, names, polygons):
 
 
 def _tell_of_missing(images, root, split):
-    """Logs how many images have no file of boxes; raises GlimpseError where none has one and the split is for training."""
+    """Logs how many images have no file of boxes; raises GlimpseError where none of a split for training has one."""
     files = [_label_file(image, root) for image in images]
     missing = [file for file in files if not os.path.lexists(file)]
     if missing and len(missing) == len(files) and split == "train":
         raise GlimpseError(f"YOLO {root}: no image of split {split!r} has a file of boxes, such as {missing[0]}")
     if missing:
-        _LOG.warning("YOLO %s: %d of %d images have no file of boxes and are read as images without objects; the first: %s",
-                     root, len(missing), len(files), missing[0])
+        _LOG.warning("YOLO %s: %d of %d images have no file of boxes and are read as images without objects; "
+                     "the first: %s", root, len(missing), len(files), missing[0])

@@ -26,12 +26,13 @@ def write_voc_results(directory, split, detections, example_ids, class_names):
     for label, name in enumerate(class_file_names(class_names)):
         lines = [f"{id} {score:.6f} {x1 + 1:.2f} {y1 + 1:.2f} {x2:.2f} {y2:.2f}\n"
                  for id, each in zip(ids, detections, strict=True)
-                 for (x1, y1, x2, y2), score, found in zip(each["boxes"], each["scores"], each["labels"]) if found == label]
+                 for (x1, y1, x2, y2), score, found in zip(each["boxes"], each["scores"], each["labels"])
+                 if found == label]
         write_whole(Path(directory) / f"comp4_det_{file_name_of(split)}_{name}.txt", "".join(lines))
 
 
 def class_file_names(class_names):
-    """What stands for each class in the name of a file: apart from each other also where case and accents do not count."""
+    """What stands for each class in the name of a file: apart also where case and the coding of accents do not count."""
     names = [file_name_of(name) for name in class_names]
     folded = [unicodedata.normalize("NFC", name).casefold() for name in names]
     counts = collections.Counter(folded)

@@ -56,8 +56,8 @@ class GlimpseSequence(NamedTuple):
 def follow(detector, examples, proposals, seed, batch_size=10, framing=None, image_id=None):
     """Looks at a data set exactly as `evaluate_detector` does, to the draw; yields a Followed for every image.
 
-    image_id: only this one, a number or its text (none is yielded where no example has this id). With a batch_size of 1, images may be of any
-    sizes even without a Framing.
+    image_id: only this one, a number or its text (none is yielded where no example has this id). With a batch_size of 1,
+    images may be of any sizes even without a Framing.
     """
     def look(images, boxes, seed, sizes, valid):
         rollout = detector(images, boxes, seed, sizes=sizes)
