@@ -127,12 +127,12 @@ class AnnotatedImages:
     def _objects(self, annotation, width, height):
         """The sound ones of an image's objects: boxes float32 [G, 4], labels int32 [G], difficult bool [G]."""
         kept = []
-        scale = (width, height, width, height) if annotation.relative else (1, 1, 1, 1)
         for item in annotation.objects:
             try:
                 if isinstance(item, Fault):
                     raise item
-                item = item._replace(box=tuple(value * factor for value, factor in zip(item.box, scale)))
+                if annotation.relative:
+                    item = item._replace(box=tuple(value * side for value, side in zip(item.box, (width, height) * 2)))
                 kept.append((self._box(item, width, height), item.label, item.difficult))
             except Fault as fault:
                 self._leave_out("object", fault)

@@ -26,6 +26,10 @@ class Fault(GlimpseError):
     def __init__(self, kind, where, detail=""):
         super().__init__(one_line(f"{where}: {kind}{detail and f' ({detail})'}"))
         self.kind = one_line(kind)
+        self._given = kind, str(where), str(detail)
+
+    def __reduce__(self):  # so that one that is raised in a worker reaches who started it
+        return type(self), self._given
 
 
 def one_line(text):
@@ -41,7 +45,10 @@ def one_line(text):
 
 def shown(value):
     """A value as messages show it: in quotes where it is a text, cut where it is long."""
-    return _repr.repr(value)
+    if type(value) is int and abs(value) < 10**18:  # as most ids are
+        return str(value)
+    text = _repr.repr(value)
+    return text if len(text) <= 200 else f"{text[:150]} ..."
 
 
 def fields(entry, where, *names):
