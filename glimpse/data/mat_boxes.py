@@ -6,6 +6,7 @@ writes three arrays: ids of the images, how many boxes each has, and the boxes o
 """
 
 import io
+import os
 import sys
 
 import numpy as np
@@ -13,6 +14,7 @@ import scipy.io
 
 
 def main():
+    limit_memory(2**32 + 64 * os.path.getsize(sys.argv[1]))
     content = scipy.io.loadmat(sys.argv[1], variable_names=("boxes", "images"))
     ids = [str(np.squeeze(cell)) for cell in content["images"].ravel()]
     boxes = list(content["boxes"].ravel())
@@ -25,6 +27,15 @@ def main():
     np.savez(file, ids=np.array(ids, np.str_), counts=[len(each) for each in boxes],
              boxes=np.concatenate([np.empty([0, 4]), *boxes]).astype(np.float32))
     sys.stdout.buffer.write(file.getvalue())
+
+
+def limit_memory(size):
+    """Lets this process have no more than `size` bytes, lest a damaged length takes all there are; not on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (size, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 if __name__ == "__main__":
