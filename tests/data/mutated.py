@@ -3,16 +3,17 @@
 import string
 
 DEEP = "@@deep@@"  # stands for a list that is nested too deeply to be read
-VALUES = (None, True, False, 0, 1, 2, -1, 7, 0.5, 1.0, 1e-30, 1e308, -1e308, float("nan"), float("inf"), 10**20, 10**400, "", " ",
-          "1", "0", "nan", "cat", "../a.jpg", "/etc/passwd", "sub\\c.jpg", "a\nb", "a\0b", "\ud800", "x" * 5000, [], [1], [[]],
-          [1, 2, 3, 4], {}, {"id": 1}, DEEP)
-TEXTS = ("", " ", "nan", "inf", "-inf", "1e308", "1e400", "1_0", "１２", "0x10", "1,5", "-1", "0", "1", "2", "7", "0.5", "1e-30", "12 ",
-         "+3", "3.", ".5", "true", "None", "cat", "dog", "Ã¤", "\u2028", "x" * 3000, "9" * 400, "猫")
+VALUES = (None, True, False, 0, 1, 2, -1, 7, 0.5, 1.0, 1e-30, 1e308, -1e308, float("nan"), float("inf"), 10**20, 10**400,
+          "", " ", "1", "0", "nan", "cat", "../a.jpg", "/etc/passwd", "sub\\c.jpg", "a\nb", "a\0b", "\ud800", "x" * 5000,
+          [], [1], [[]], [1, 2, 3, 4], {}, {"id": 1}, DEEP)
+TEXTS = ("", " ", "nan", "inf", "-inf", "1e308", "1e400", "1_0", "１２", "0x10", "1,5", "-1", "0", "1", "2", "7", "0.5",
+         "1e-30", "12 ", "+3", "3.", ".5", "true", "None", "cat", "dog", "Ã¤", "\u2028", "x" * 3000, "9" * 400, "猫")
 
 
 def any_text(random, most=12):
     """A text of any characters of Unicode that files can hold, without line breaks and spaces at its ends."""
-    ranges = ((0x21, 0x7E), (0x20, 0x20), (0xA1, 0x17F), (0x300, 0x2FFF), (0x3040, 0x9FFF), (0xE000, 0xFFFD), (0x10000, 0x1FFFF))
+    ranges = ((0x21, 0x7E), (0x20, 0x20), (0xA1, 0x17F), (0x300, 0x2FFF), (0x3040, 0x9FFF), (0xE000, 0xFFFD),
+              (0x10000, 0x1FFFF))
     letters = (chr(random.randint(*random.choice(ranges))) for _ in range(random.randint(1, most)))
     return "".join(c for c in letters if c not in "\ufeff").strip() or "x"
 
@@ -62,6 +63,6 @@ def mutate(random, content, values=VALUES):
     match random.choice(["replace", "replace", "remove", "double"]):
         case "replace": parent[key] = random.choice(values)
         case "remove": del parent[key]
-        case "double" if isinstance(parent, dict): parent[Again(key)] = random.choice([parent[key], random.choice(values)])
-        case "double": parent.insert(key, parent[key])
+        case _ if isinstance(parent, list): parent.insert(key, parent[key])
+        case _: parent[Again(key)] = random.choice([parent[key], random.choice(values)])
     return path

@@ -25,7 +25,8 @@ def test_a_broken_file_is_named_with_its_cure(cache):
     path = cache.path(IMAGE)
     cache.save(path, np.ones([2, 4], np.uint16))
     whole = path.read_bytes()
-    for content in (b"", b"boxes", whole[:60], b"PK\3\4", whole.replace(b"(2, 4)", b"(2,99)"), whole.replace(b"'<u2'", b"'|O8'")):
+    for content in (b"", b"boxes", whole[:60], b"PK\3\4", whole.replace(b"(2, 4)", b"(2,99)"),
+                    whole.replace(b"'<u2'", b"'|O8'")):
         path.write_bytes(content)
         with pytest.raises(GlimpseError, match=r"\.npy is broken \(.*\); remove it, and it is computed again") as error:
             cache.load(path)

@@ -89,29 +89,29 @@ IMAGE, ANNOTATION = {"id": 1, "file_name": "a.jpg"}, {"id": 4, "image_id": 1, "c
 @pytest.mark.parametrize("part, entry, message", [
     ("annotations", {"id": 4, "image_id": 1, "category_id": 7}, r"annotations\[1\]: lacks bbox"),
     ("annotations", ANNOTATION | {"bbox": None}, r"annotations\[1\]: lacks bbox"),
-    ("annotations", ANNOTATION | {"image_id": 9}, "annotation 4 of image 9: an annotation of an image that the file does not list"),
+    ("annotations", ANNOTATION | {"image_id": 9}, "image 9: an annotation of an image that the file does not list"),
     ("annotations", ANNOTATION | {"image_id": "1"}, "of image '1': .*does not list .it is '1', the image's id is 1"),
-    ("annotations", ANNOTATION | {"image_id": [1]}, r"annotation 4 of image \[1\]: image_id must be a whole number or a text"),
+    ("annotations", ANNOTATION | {"image_id": [1]}, r"of image \[1\]: image_id must be a whole number or a text"),
     ("annotations", ANNOTATION | {"image_id": True}, "annotation 4 of image True: image_id must be"),
     ("annotations", ANNOTATION | {"category_id": [7]}, "annotation 4 of image 1: category_id must be"),
     ("annotations", ANNOTATION | {"bbox": [1, 2, 3, True]}, "annotation 4 of image 1: a box that is not four numbers"),
-    ("annotations", ANNOTATION | {"bbox": [1, 2, 10**400, 3]}, "annotation 4 of image 1 .'cat'.: a coordinate is no number"),
-    ("annotations", ANNOTATION | {"bbox": [1, 2, 1e-30, 3]}, "annotation 4 of image 1 .'cat'.: an empty or reversed box"),
+    ("annotations", ANNOTATION | {"bbox": [1, 2, 10**400, 3]}, "4 of image 1 .'cat'.: a coordinate is no number"),
+    ("annotations", ANNOTATION | {"bbox": [1, 2, 1e-30, 3]}, "4 of image 1 .'cat'.: an empty or reversed box"),
     ("annotations", ANNOTATION | {"iscrowd": "0"}, "annotation 4 of image 1: iscrowd must be 0 or 1 .it is '0'"),
     ("annotations", "x", r"annotations\[1\]: no object with fields .it is 'x'"),
-    ("images", IMAGE | {"id": "2", "file_name": "b.jpg"}, r"images\[1\]: an id of another type than the first one's .'2' and 1"),
+    ("images", IMAGE | {"id": "2"}, r"images\[1\]: an id of another type than the first one's .'2' and 1"),
     ("images", IMAGE | {"id": 2, "width": "40"}, r"images\[1\], image 2: a value that is no number .width is '40'"),
-    ("images", IMAGE | {"id": 2, "height": 30.5}, r"images\[1\], image 2: a size that is no number of pixels .height is 30.5"),
+    ("images", IMAGE | {"id": 2, "height": 30.5}, "image 2: a size that is no number of pixels .height is 30.5"),
     ("images", IMAGE | {"id": 2, "file_name": None}, r"images\[1\]: lacks file_name"),
     ("images", IMAGE | {"id": 2, "file_name": ["a.jpg"]}, r"images\[1\], image 2: file_name must be a text"),
-    ("images", IMAGE | {"id": 2, "file_name": "../a.jpg"}, r"image 2: file_name leads outside the folder of images .'\.\./a.jpg'"),
-    ("images", IMAGE | {"id": 2, "file_name": "x/../../a.jpg"}, "image 2: file_name leads outside the folder of images"),
+    ("images", IMAGE | {"id": 2, "file_name": "../a.jpg"}, r"image 2: file_name leads outside .*'\.\./a.jpg'"),
+    ("images", IMAGE | {"id": 2, "file_name": "x/../../a.jpg"}, "image 2: file_name leads outside"),
     ("images", IMAGE | {"id": 2, "file_name": "..\\a.jpg"}, "image 2: file_name leads outside the folder of images"),
     ("images", IMAGE | {"id": 2, "file_name": "/etc/passwd"}, "image 2: file_name leads outside the folder of images"),
     ("images", IMAGE | {"id": 2, "file_name": "x" * 5000}, "xxx: no JPEG or PNG image .File name too long"),
     ("images", IMAGE, "train2017/a.jpg: listed more than once"),
     ("categories", {"id": 7, "name": "dog"}, "a category id that is given more than once .7, of 'cat'"),
-    ("categories", {"id": "8", "name": "dog"}, r"categories\[1\]: an id of another type than the first one's .'8' and 7"),
+    ("categories", {"id": "8", "name": "dog"}, r"categories\[1\]: an id of another type than .*'8' and 7"),
     ("categories", {"id": [8], "name": "dog"}, r"categories\[1\]: id must be a whole number or a text"),
     ("categories", {"id": 8, "name": ["dog"]}, r"categories\[1\]: name must be a text"),
     ("categories", {"id": 8, "name": "\ud800"}, r"categories\[1\]: name holds half a character .it is '\\ud800'"),
@@ -161,7 +161,9 @@ def test_image_lists_without_annotations(tmp_path, caplog):
     for split in ("train2017", "test-dev2017"):
         write_coco(tmp_path, [], split=split)
         path = tmp_path / "annotations" / f"instances_{split}.json"
-        path.write_text(json.dumps({part: value for part, value in json.loads(path.read_text()).items() if part != "annotations"}))
+        content = json.loads(path.read_text())
+        del content["annotations"]
+        path.write_text(json.dumps(content))
     with caplog.at_level(logging.WARNING):
         data = COCO("test", tmp_path, splits={"test": "test-dev2017"})
     assert len(data) == 2 and not len(data[0].boxes) and data.class_names == ("dog", "cat")
@@ -172,10 +174,11 @@ def test_image_lists_without_annotations(tmp_path, caplog):
 
 def test_categories_that_are_no_classes(tmp_path, caplog):
     write_coco(tmp_path, [(1, 7, [1, 2, 3, 4])])
-    edit(tmp_path, categories=[{"id": 0, "name": "pets", "supercategory": "none"}, {"id": 7, "name": "cat", "supercategory": "pets"}])
+    edit(tmp_path, categories=[{"id": 0, "name": "pets", "supercategory": "none"},
+                               {"id": 7, "name": "cat", "supercategory": "pets"}])
     with caplog.at_level(logging.WARNING):
         assert COCO("train", tmp_path).class_names == ("pets", "cat")
-    assert "no object is of class 'pets', which is the parent of others; COCO.leave_out = ['pets'] leaves it out" in caplog.text
+    assert "no object is of class 'pets', which is the parent of others; COCO.leave_out = ['pets']" in caplog.text
     data = COCO("train", tmp_path, leave_out=["pets"])
     assert data.class_names == ("cat",) and data.category_ids == [7] and list(data[0].labels) == [0]
     with pytest.raises(Fault, match="annotation 1 of image 1: unknown class 'cat'"):

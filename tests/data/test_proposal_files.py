@@ -91,7 +91,7 @@ def test_a_reader_of_mat_that_crashes_is_an_error_in_one_line(tmp_path, monkeypa
     (tmp_path / "crash.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     monkeypatch.setattr(proposal_files, "MAT_BOXES", tmp_path / "crash.py")
     write_mat(tmp_path / "a.mat", {"x": [[1, 1, 2, 2]]})
-    with pytest.raises(GlimpseError, match="a.mat holds no proposals that can be read: ValueError: its reader crashed .-11."):
+    with pytest.raises(GlimpseError, match="a.mat holds no proposals that can be read: .*its reader crashed .-11."):
         ProposalFiles([tmp_path / "a.mat"])
 
 

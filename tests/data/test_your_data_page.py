@@ -1,4 +1,4 @@
-"""The page on a user's own data: its configurations are read as they stand, and its messages are those of the readers."""
+"""The page on a user's own data: its configurations are read as they stand, its messages are those of the readers."""
 
 import pathlib
 import re

@@ -76,8 +76,8 @@ def test_ids_that_are_texts_stay_texts_for_pycocotools(tmp_path):
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
     truth_file = {"images": [{"id": "000001"}, {"id": "7"}], "categories": [{"id": "c", "name": "cat"}],
-                  "annotations": [{"id": 1, "image_id": "000001", "category_id": "c", "bbox": [0, 0, 10, 10], "area": 100,
-                                   "iscrowd": 0}]}
+                  "annotations": [{"id": 1, "image_id": "000001", "category_id": "c", "bbox": [0, 0, 10, 10],
+                                   "area": 100, "iscrowd": 0}]}
     (tmp_path / "truth.json").write_text(json.dumps(truth_file))
     write_coco_results(tmp_path / "r.json", [found([[0, 0, 10, 10]], [0.75], [0]), found([[0, 0, 9, 9]], [0.5], [0])],
                        ["000001", "7"], ["c"])
