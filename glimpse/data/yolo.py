@@ -8,7 +8,7 @@ import gin
 import yaml
 
 from glimpse.data.annotated_images import Annotation, AnnotatedImages, Object
-from glimpse.data.fields import Fault, fields, number_of_text, shown, split_name, unique
+from glimpse.data.fields import Fault, fields, number_of_text, one_line, shown, split_name, unique
 from glimpse.data.image_files import MOST_PIXELS
 from glimpse.data.text_files import decoded, lines, numbered_lines, read_bytes
 from glimpse.errors import GlimpseError, one_of, path_given
@@ -82,7 +82,7 @@ def _described(path, root, split, needs_images):
     try:
         content = yaml.load(decoded(read_bytes(path)), _Loader)
     except (OSError, yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise GlimpseError(f"{path} cannot be read ({' '.join(str(error).split())})") from error
+        raise GlimpseError(f"{path} cannot be read ({one_line(' '.join(str(error).split()))})") from error
     names, = fields(content, path, "names")
     if isinstance(names, dict):
         fields(names, f"{path}, names")

@@ -1,5 +1,6 @@
 import logging
 import os
+import random
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from glimpse.data.image_files import Fault
 from glimpse.data.yolo import YOLO
 from glimpse.errors import GlimpseError
+from tests.data.mutated import broken
 from tests.data.photo_files import write_image
 
 DATA = "train: images/train\nval: images/val\nnames: [cat, red dog]\n"
@@ -184,3 +186,20 @@ def test_faults_of_parameters(tmp_path):
         YOLO("train", tmp_path, polygons="yes")
     with pytest.raises(GlimpseError, match="most_pixels must be a whole number"):
         YOLO("train", tmp_path, most_pixels="many")
+
+
+def test_a_mutated_description_is_read_or_refused_in_one_line(tmp_path):
+    """As text: what it means then, only YAML itself can tell."""
+    text = "path: .\ntrain: images/train\nnc: 2\nnames:\n  0: 'cat'\n  1: red dog  # two\nkpt_shape: [17, 3]\n"
+    write_yolo(tmp_path, {"a": "0 0.5 0.5 1 1"})
+    read = 0
+    for number in range(600):
+        (tmp_path / "data.yaml").write_bytes(broken(random.Random(number), text.encode()))
+        try:
+            data = YOLO("train", tmp_path)
+        except GlimpseError as error:
+            assert str(error).isprintable() and str(tmp_path) in str(error)
+        else:
+            read += 1
+            assert data[0].boxes.tolist() == [[0, 0, 40, 30]] and all(isinstance(name, str) for name in data.class_names)
+    assert 50 < read < 550
