@@ -11,7 +11,7 @@ from glimpse.data.annotated_images import Annotation, AnnotatedImages, Object
 from glimpse.data.fields import (
     Fault, fields, flag, identity, names_given, number, shown, side, split_name, text, unique)
 from glimpse.data.image_files import MOST_PIXELS
-from glimpse.data.text_files import read_bytes
+from glimpse.data.text_files import on_disk, read_bytes
 from glimpse.errors import GlimpseError, path_given
 
 _LOG = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def _inside(folder, name, where):
     path = os.path.normpath(name)
     if os.path.isabs(path) or path.split(os.sep)[0] == os.pardir or "\0" in path:
         raise Fault("file_name leads outside the folder of images", where, f"{shown(name)}, the folder {folder}")
-    return folder / path
+    return on_disk(folder, path)
 
 
 def _object(annotation, path, place, names, labels):

@@ -4,6 +4,7 @@ import codecs
 import os
 import re
 import stat
+import unicodedata
 from pathlib import Path
 
 from glimpse.errors import GlimpseError
@@ -23,6 +24,18 @@ def require_regular(path):
         raise OSError(str(error)) from error
     if not stat.S_ISREG(mode):
         raise OSError("it is no regular file")
+
+
+def spellings(name):
+    """A name, and the same with accents as one character and as two: macOS writes the latter, most tools the former."""
+    return [name] if name.isascii() else [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]
+
+
+def on_disk(folder, name):
+    """The path of a file in a folder, as the disk spells it where it is there."""
+    if name.isascii():
+        return folder / name
+    return next((folder / each for each in spellings(name) if os.path.exists(folder / each)), folder / name)
 
 
 def read_bytes(path):

@@ -10,7 +10,7 @@ import gin
 from glimpse.data.annotated_images import Annotation, AnnotatedImages, Object
 from glimpse.data.fields import Fault, flag, names_given, number_of_text, shown, side, split_name
 from glimpse.data.image_files import MOST_PIXELS
-from glimpse.data.text_files import decoded_xml, lines, read_bytes
+from glimpse.data.text_files import decoded_xml, lines, on_disk, read_bytes, spellings
 from glimpse.errors import GlimpseError, path_given
 
 CLASSES = ("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -96,12 +96,12 @@ def _id(entry, images, folder):
         path = PurePosixPath(*path.parts[last:])
     if path.suffix.lower() in SUFFIXES:
         path = path.with_suffix("")
-    return path.as_posix() if path.as_posix() in images else entry
+    return next((id for id in (*spellings(entry), *spellings(path.as_posix())) if id in images), entry)
 
 
 def _read(id, images, folder, xml_folder, labels):
     """The Annotation of an image, or the Fault that keeps it from being read."""
-    path = xml_folder / f"{id}.xml"
+    path = on_disk(xml_folder, f"{id}.xml")
     try:
         if len(images) != 1:
             raise Fault("no single image file", folder / f"{id}.*", ", ".join(p.name for p in images) or "none")

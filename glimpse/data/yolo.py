@@ -10,7 +10,7 @@ import yaml
 from glimpse.data.annotated_images import Annotation, AnnotatedImages, Object
 from glimpse.data.fields import Fault, fields, number_of_text, one_line, shown, split_name, unique
 from glimpse.data.image_files import MOST_PIXELS
-from glimpse.data.text_files import decoded, lines, numbered_lines, read_bytes
+from glimpse.data.text_files import decoded, lines, numbered_lines, on_disk, read_bytes
 from glimpse.errors import GlimpseError, one_of, path_given
 
 # What is taken for an image in a folder. Those that are neither JPEG nor PNG are refused by name, not passed over.
@@ -129,7 +129,7 @@ def _found(place, folders, root):
     place = place.replace("\\", "/") if not os.path.exists(os.path.join(root, place)) else place
     for written in (place, place.removeprefix("../"), place.removeprefix("data/")):
         for folder in folders:
-            path = Path(os.path.abspath(folder / written))
+            path = Path(os.path.abspath(on_disk(folder, written)))
             if path.is_relative_to(root) and os.path.exists(path):
                 return path
     return None
@@ -142,8 +142,8 @@ def _label_file(image, root):
     if places:
         folder = root.joinpath(*parts[:places[-1]], "labels")
         if folder.is_dir():
-            return folder.joinpath(*parts[places[-1] + 1:]).with_suffix(".txt")
-    return image.with_suffix(".txt")
+            return on_disk(folder, Path(*parts[places[-1] + 1:]).with_suffix(".txt").as_posix())
+    return on_disk(image.parent, image.with_suffix(".txt").name)
 
 
 def _read(id, image, path, names, polygons):

@@ -9,23 +9,7 @@ from glimpse.data.image_files import Fault
 from glimpse.data.yolo import YOLO
 from glimpse.errors import GlimpseError
 from tests.data.mutated import broken
-from tests.data.photo_files import write_image
-
-DATA = "train: images/train\nval: images/val\nnames: [cat, red dog]\n"
-
-
-def write_yolo(root, labels, data=DATA, split="train"):
-    """labels: {id: text of its label file, None for no file}; images are 40 wide and 30 high."""
-    (root / "labels" / split).mkdir(parents=True, exist_ok=True)
-    (root / "data.yaml").write_text(data)
-    for id, text in labels.items():
-        if not (root / "images" / split / f"{id}.jpg").exists():
-            write_image(root / "images" / split / f"{id}.jpg")
-        if text is not None:
-            (root / "labels" / split / f"{id}.txt").parent.mkdir(exist_ok=True)
-            (root / "labels" / split / f"{id}.txt").write_text(text)
-    return root
-
+from tests.data.photo_files import write_image, write_yolo
 
 def test_boxes_labels_and_ids_by_hand(tmp_path):
     # Centre (20, 15) and 40 x 30: the whole image. Centre (10, 6) and 10 x 3: from 5, 4.5 to 15, 7.5.
