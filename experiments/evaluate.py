@@ -10,6 +10,7 @@ import time
 
 from experiments.launch import exit_on_error, run_parser, start_tensorflow
 from glimpse.errors import GlimpseError, real_number, whole_number
+from glimpse.files import file_name_of
 
 
 @exit_on_error
@@ -50,7 +51,7 @@ def write_detections(directory, split, detections, data):
     from glimpse.evaluation.detection_files import write_coco_results, write_voc_results
     directory.mkdir(parents=True, exist_ok=True)
     ids = [each["id"] for each in detections]
-    write_coco_results(directory / f"coco_results_{split}.json", detections, ids, data.category_ids)
+    write_coco_results(directory / f"coco_results_{file_name_of(split)}.json", detections, ids, data.category_ids)
     write_voc_results(directory, split, detections, ids, data.class_names)
 
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from experiments.launch import check_out, exit_on_error, run_parser, start_tensorflow
 from glimpse.errors import GlimpseError, whole_number
+from glimpse.files import file_name_of
 
 
 @exit_on_error
@@ -52,7 +53,7 @@ def draw_image(experiment, examples, image_id, most, out):
     if not sequences:
         raise GlimpseError(f"nothing was detected in {image_id}: no score reaches 0.01; look at another image")
     for place, sequence in enumerate(tqdm(sequences, "drawing", unit="strip", disable=None), start=1):
-        draw_strip(experiment, followed.example.image, sequence, out / f"{image_id}_detection{place}")
+        draw_strip(experiment, followed.example.image, sequence, out / f"{file_name_of(image_id)}_detection{place}")
 
 
 def draw_split(experiment, split, most, out):
@@ -80,7 +81,7 @@ def draw_split(experiment, split, most, out):
     write_figure(out / "contact_sheet", plot_contact_sheet(shown, experiment.trained_on.class_names, caption))
     if experiment.detector.num_glimpses > 1:
         write_figure(out / "policy_map", plot_policy_map(*(np.concatenate(parts) for parts in zip(*near))))
-    strips = [(f"{title.split()[0]}{place}_{sequence.name.split(',')[0]}", image, sequence)
+    strips = [(f"{title.split()[0]}{place}_{file_name_of(examples[sequence.index].id)}", image, sequence)
               for title, group in shown.items() for place, (image, sequence) in enumerate(group, start=1)]
     for name, image, sequence in tqdm(strips, "drawing", unit="strip", disable=None):
         draw_strip(experiment, image, sequence, out / name)

@@ -1,9 +1,11 @@
 """Files are written whole or not at all; texts are UTF-8."""
 
+import hashlib
 import json
 import os
 import pathlib
 import re
+import sys
 import threading
 
 
@@ -32,3 +34,34 @@ def write_json(path, value):
     # No text can match: in JSON a string holds no line break.
     text = re.sub(r"\[\n[-+.\w\s,]*\n\s*\]", lambda numbers: re.sub(r"\n\s*", "", numbers[0]).replace(",", ", "), text)
     write_whole(path, text + "\n")
+
+
+def file_name_of(text, most=160):
+    """A file name, or a part of one, that stands for any text, such as the id of an image or the name of a class.
+
+    It lies in no other directory, stands for no other text, and reads as the text does where that can be: letters,
+    digits and spaces of every script stay, what else a path or a shell may take for its own becomes %XX as in URLs. A
+    dot or space at the beginning and at the end does, too. Of a text too long for a file name the first part is kept,
+    with a hash of it all.
+
+    Args:
+        text: any text or number.
+        most: number of bytes that are not exceeded.
+    """
+    def plain(place, character):
+        at_end = place in (0, len(text) - 1)
+        try:
+            character.encode(sys.getfilesystemencoding())
+        except UnicodeEncodeError:
+            return False
+        return character.isprintable() and (not character.isascii() or character.isalnum() or character in "-_+=@,()"
+                                            or character in ". " and not at_end)
+
+    text = str(text)
+    name = "".join(character if plain(place, character) else
+                   "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+                   for place, character in enumerate(text)) or "%"
+    if len(name.encode()) > most:
+        mark = "~" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        name = name.encode()[:most - len(mark)].decode(errors="ignore") + mark
+    return name

@@ -2,8 +2,10 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from glimpse.files import read_text, write_json, write_whole
+from glimpse.files import file_name_of, read_text, write_json, write_whole
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path):
@@ -42,3 +44,27 @@ def test_threads_may_write_the_same_file(tmp_path):
 def test_texts_are_utf8(tmp_path):
     write_whole(tmp_path / "x", "größe 大")
     assert (tmp_path / "x").read_bytes() == "größe 大".encode("utf-8") and read_text(tmp_path / "x") == "größe 大"
+
+
+@pytest.mark.parametrize("text, name", [
+    ("red cell-3_b.jpg", "red cell-3_b.jpg"), ("猫 é", "猫 é"), ("../a", "%2E.%2Fa"), ("..", "%2E%2E"),
+    ("a/b", "a%2Fb"), ("a%2Fb", "a%252Fb"), ("a\\b:*?", "a%5Cb%3A%2A%3F"), ("", "%"), ("\n\0", "%0A%00"),
+    (" a ", "%20a%20"), (42, "42"),
+    ("\ud800", "%ED%A0%80"), ("x~1", "x%7E1")])
+def test_any_text_becomes_a_file_name(tmp_path, text, name):
+    assert file_name_of(text) == name
+    (tmp_path / name).write_text("")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_long_texts_become_short_names_that_stay_apart():
+    names = {file_name_of(text) for text in ("é" * 300, "é" * 301, "é" * 299 + "/")}
+    assert len(names) == 3 and all(len(name.encode()) <= 160 and name.startswith("é" * 60) for name in names)
+
+
+@given(st.lists(st.text(st.characters(), max_size=80), unique=True, min_size=2, max_size=5))
+def test_file_names_of_texts_are_apart_and_single(texts):
+    names = [file_name_of(text) for text in texts]
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert name.isprintable() and name[0] != "." and not set(name) & set('/\\:*?"<>|') and len(name.encode()) <= 160

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from glimpse.data.fields import one_line
+from glimpse.data.text_files import require_regular
 from glimpse.errors import GlimpseError
 from glimpse.files import write_whole
 
@@ -30,12 +32,15 @@ class ArrayCache:
     def load(self, path):
         """The array in one of these files."""
         try:
+            require_regular(path)
             array = np.load(path, allow_pickle=False)
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif":
+                raise ValueError("not of numbers")
             if len(array.shape) != len(self.shape) or any(s not in (None, n) for s, n in zip(self.shape, array.shape)):
                 raise ValueError(f"of shape {array.shape}")
             return array
-        except (OSError, ValueError, EOFError) as error:
-            raise GlimpseError(f"{path} is broken ({error}); remove it, and it is computed again") from error
+        except Exception as error:  # of many kinds, as the damage; the file is what they have in common
+            raise GlimpseError(f"{path} is broken ({one_line(error)}); remove it, and it is computed again") from error
 
     def save(self, path, array):
         """Writes the array of one of these files."""

@@ -8,12 +8,13 @@ import numpy as np
 class Example(NamedTuple):
     """One annotated image.
 
-    image: uint8 [H, W, C]. boxes: float32 [G, 4], xyxy in continuous pixels of `image`, width = x2 - x1.
-    labels: int32 [G], 0 .. K-1. difficult: bool [G], objects that evaluation neither asks for nor counts as wrong.
+    id: a text or a number, as the data set has it. image: uint8 [H, W, C]. boxes: float32 [G, 4], xyxy in continuous
+    pixels of `image`, width = x2 - x1. labels: int32 [G], 0 .. K-1. difficult: bool [G], objects that evaluation
+    neither asks for nor counts as wrong.
     A data set is anything with `class_names`, `len()` and `[index] -> Example`.
     """
 
-    id: str
+    id: str | int
     image: np.ndarray
     boxes: np.ndarray
     labels: np.ndarray

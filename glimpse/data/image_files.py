@@ -1,34 +1,44 @@
 """Image files -> pixels, and the checks that tell a sound file from a broken one before it is needed."""
 
+import warnings
+
 import numpy as np
+import simplejpeg
 from PIL import Image, ImageOps
 
-from glimpse.errors import GlimpseError
+from glimpse.data.fields import Fault
+from glimpse.data.text_files import read_bytes, require_regular
 
 FRAMES = ("stored", "upright")
+MOST_PIXELS = 2**26  # 8192 x 8192, 200 MB of RGB
+LIMIT = 2 * Image.MAX_IMAGE_PIXELS  # what Pillow itself refuses
 ORIENTATION = 0x0112  # EXIF tag: how the stored pixels have to be turned to stand upright; 1 is not at all
-_ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 _MODES = ("1", "L", "P", "RGB", "YCbCr", "CMYK", "LA", "PA", "RGBA")  # 8 bits a channel: others would be cut to white
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
+_UNREADABLE = Exception  # decoders raise errors of many kinds; the file is what they have in common
+# What libjpeg says of data that are lost, in place of which it paints grey. Other warnings of it harm no pixel.
+_LOST = ("premature end", "bad huffman code", "instead of rst", "bad arithmetic code")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # the limit here is lower
 
 
-class Fault(GlimpseError):
-    """One defect of a data set: `kind` is what it has in common with others of its kind, `where` and `detail` are its own."""
+def probe_image(path, most_pixels=MOST_PIXELS):
+    """Checks that a JPEG or PNG file holds a whole image, by decoding it once, and tells the size of the image.
 
-    def __init__(self, kind, where, detail=""):
-        super().__init__(f"{where}: {kind}{detail and f' ({detail})'}")
-        self.kind = kind
+    A JPEG file is decoded at an eighth of its size, which reads all of it in a fraction of the time.
 
+    Args:
+        path: of a regular file.
+        most_pixels: larger images are refused before they are decoded.
 
-def probe_image(path):
-    """Checks a file without decoding it, where it can be trusted, and tells the size of its image.
+    Returns:
+        {frame: (width, height)}, and whether EXIF says that the stored pixels are to be turned.
 
-    JPEG and PNG files that end as they should are trusted to be whole; others, and those with transparency, are decoded.
-
-    Returns: {frame: (width, height)}, and whether EXIF says that the stored pixels are to be turned. Raises: Fault.
+    Raises:
+        Fault: names the file.
     """
-    image = _open(path)
-    if not _ends_well(path, image.format) or image.has_transparency_data:
+    image = _open(path, most_pixels)
+    if image.format == "PNG":
+        _check_sums(path, most_pixels)
+    if image.format == "PNG" or not _is_whole_jpeg(path, image.mode):
         _rgb(image, path)
     try:
         orientation = image.getexif().get(ORIENTATION, 1)
@@ -38,25 +48,62 @@ def probe_image(path):
     return {"stored": image.size, "upright": upright}, orientation in range(2, 9)
 
 
-def read_image(path, frame):
-    """The image of a JPEG or PNG file, uint8 [H, W, 3].
+def read_image(path, frame, most_pixels=MOST_PIXELS):
+    """The image of a JPEG or PNG file.
 
-    Grey is repeated over the three channels; CMYK is converted without a colour profile. `frame`: "stored" takes the
-    pixels as they lie in the file, "upright" turns them as EXIF says. Raises: Fault.
+    Grey is repeated over the three channels; CMYK is converted without a colour profile.
+
+    Args:
+        path: of a regular file.
+        frame: "stored" takes the pixels as they lie in the file, "upright" turns them as EXIF says.
+        most_pixels: larger images are refused before they are decoded.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        Fault: names the file.
     """
-    return np.asarray(_rgb(_open(path), path, frame))
+    return np.asarray(_rgb(_open(path, most_pixels), path, frame))
 
 
-def _open(path):
+def _open(path, most_pixels):
     try:
+        require_regular(path)
         image = Image.open(path, formats=("JPEG", "PNG"))
     except FileNotFoundError as error:
         raise Fault("no such image file", path) from error
     except _UNREADABLE as error:
-        raise Fault("no JPEG or PNG image", path, error) from error
+        raise Fault("no JPEG or PNG image", path, getattr(error, "strerror", None) or error) from error
+    if image.width * image.height > most_pixels:
+        raise Fault(f"an image of more than {most_pixels} pixels", path,
+                    f"{image.width}x{image.height}; shrink it, or raise most_pixels of the data set's reader")
     if image.mode not in _MODES:
         raise Fault("pixels of more than 8 bits", path, f"mode {image.mode}; save it with 8 bits a channel")
     return image
+
+
+def _check_sums(path, most_pixels):
+    """Raises Fault where a checksum of a PNG file, which decoding does not look at, is wrong."""
+    try:
+        _open(path, most_pixels).verify()
+    except _UNREADABLE as error:
+        raise Fault("broken image file", path, error) from error
+
+
+def _is_whole_jpeg(path, mode):
+    """Whether a JPEG file was decoded to its end; False where that takes another decoder. Raises: Fault."""
+    try:
+        content = read_bytes(path)
+        simplejpeg.decode_jpeg(content, "CMYK" if mode == "CMYK" else "GRAY", min_height=1, min_width=1, min_factor=8,
+                               strict=True)
+    except OSError as error:
+        raise Fault("broken image file", path, error) from error
+    except ValueError as error:
+        if any(loss in str(error).lower() for loss in _LOST):
+            raise Fault("broken image file", path, error) from error
+        return False
+    return True
 
 
 def _rgb(image, path, frame="stored"):
@@ -71,8 +118,3 @@ def _rgb(image, path, frame="stored"):
             raise
         raise Fault("broken image file", path, error) from error
 
-
-def _ends_well(path, format):
-    with open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - 64))
-        return file.read().rstrip(b"\0\r\n ").endswith(_ENDS.get(format, b"never"))

@@ -57,7 +57,7 @@ class TFDS:
         boxes = np.round(relative * np.float32([width, height, width, height]), 3)  # relative float32 is not exact
         boxes -= np.float32([1, 1, 0, 0]) * self._is_voc
         boxes = np.clip(boxes, 0, [width, height, width, height]).astype(np.float32)
-        id = str(record["image/id"]) if "image/id" in record else record["image/filename"].decode().rsplit(".", 1)[0]
+        id = int(record["image/id"]) if "image/id" in record else record["image/filename"].decode().rsplit(".", 1)[0]
         whole = (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
         if not whole.all():
             _LOG.warning("image %s: left out %d boxes without width or height", id, (~whole).sum())

@@ -56,8 +56,8 @@ class GlimpseSequence(NamedTuple):
 def follow(detector, examples, proposals, seed, batch_size=10, framing=None, image_id=None):
     """Looks at a data set exactly as `evaluate_detector` does, to the draw; yields a Followed for every image.
 
-    image_id: only this one (none is yielded where no example has this id). With a batch_size of 1, images may be of any
-    sizes even without a Framing.
+    image_id: only this one, a number or its text (none is yielded where no example has this id). With a batch_size of 1,
+    images may be of any sizes even without a Framing.
     """
     def look(images, boxes, seed, sizes, is_proposal, objects):
         rollout = detector(images, boxes, seed, sizes=sizes, objects=objects)
@@ -69,7 +69,7 @@ def follow(detector, examples, proposals, seed, batch_size=10, framing=None, ima
     batches = evaluation_batches(examples, proposals, batch_size, framing)
     for step, batch in enumerate(tqdm(
             batches, "looking", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
-        if image_id is not None and image_id not in [example.id for example in batch.examples]:
+        if image_id is not None and str(image_id) not in [str(example.id) for example in batch.examples]:
             continue
         size = framing is None and (batch.images.shape[1:], batch.proposals.shape[1])
         if size not in graphs:
@@ -78,7 +78,7 @@ def follow(detector, examples, proposals, seed, batch_size=10, framing=None, ima
                                      batch.is_proposal, batch.objects)
         found, *parts = [part.numpy() for part in found], *(part.numpy() for part in parts)
         for row, example in enumerate(batch.examples):
-            if image_id in (None, example.id):
+            if image_id is None or str(image_id) == str(example.id):
                 *arrays, count = (part[row] for part in found)
                 yield Followed(step * batch_size + row, seen(example, framing), *(part[row][batch.is_proposal[row]] for part in parts),
                                Detections(*(array[:count] for array in arrays), count))

@@ -51,3 +51,16 @@ def write_coco(root, annotations, images=("a", "b"), split="train2017", categori
     } | more
     (root / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
     return root
+
+
+def write_yolo(root, labels, data="train: images/train\nval: images/val\nnames: [cat, red dog]\n", split="train"):
+    """labels: {id: text of its label file, None for no file}; images are 40 wide and 30 high."""
+    (root / "labels" / split).mkdir(parents=True, exist_ok=True)
+    (root / "data.yaml").write_text(data)
+    for id, text in labels.items():
+        if not (root / "images" / split / f"{id}.jpg").exists():
+            write_image(root / "images" / split / f"{id}.jpg")
+        if text is not None:
+            (root / "labels" / split / f"{id}.txt").parent.mkdir(exist_ok=True)
+            (root / "labels" / split / f"{id}.txt").write_text(text)
+    return root

@@ -1,8 +1,12 @@
+import os
+import random
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from glimpse.data.image_files import Fault, probe_image, read_image
+from tests.data.mutated import broken
 from tests.data.photo_files import pixels, write_image
 
 
@@ -60,3 +64,66 @@ def test_exif_orientation(tmp_path, orientation, upright):
     np.testing.assert_array_equal(read_image(path, "upright"), upright(stored))
     assert turned == (orientation != 1) and stored.shape == (30, 40, 3)
     assert sizes == {"stored": (40, 30), "upright": (30, 40) if orientation in (6, 8) else (40, 30)}
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"mode": "L"}, {"mode": "CMYK"}])
+@pytest.mark.parametrize("share", [0.4, 0.9])
+def test_a_jpeg_that_claims_to_be_whole_and_is_not(tmp_path, options, share):
+    """Its end is there, but not what comes before: decoders paint grey, and say nothing."""
+    path = tmp_path / "x.jpg"
+    write_image(path, size=(90, 120), **options)
+    probe_image(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:int(share * len(whole))] + b"\xff\xd9")
+    with pytest.raises(Fault, match="x.jpg: broken image file .*(?i:premature end)"):
+        probe_image(path)
+
+
+def test_a_png_that_claims_to_be_whole_and_is_not(tmp_path):
+    path = tmp_path / "x.png"
+    write_image(path, size=(90, 120))
+    whole = path.read_bytes()
+    for content in (whole[:len(whole) // 2] + whole[-12:], whole[:900] + bytes([whole[900] ^ 1]) + whole[901:]):
+        path.write_bytes(content)
+        with pytest.raises(Fault, match="x.png: broken image file"):
+            probe_image(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_pipes_and_folders_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "x.jpg")
+    (tmp_path / "y.jpg").mkdir()
+    for name in ("x.jpg", "y.jpg"):
+        with pytest.raises(Fault, match=f"{name}: no JPEG or PNG image .it is no regular file"):
+            probe_image(tmp_path / name)
+
+
+def test_images_of_too_many_pixels_are_refused_before_they_are_decoded(tmp_path):
+    path = tmp_path / "x.png"
+    Image.new("1", (13_000, 13_000)).save(path)
+    with pytest.raises(Fault, match="x.png: an image of more than 67108864 pixels .13000x13000; shrink it, or "):
+        probe_image(path)
+    write_image(tmp_path / "y.png")
+    assert probe_image(tmp_path / "y.png", most_pixels=1200)
+    with pytest.raises(Fault, match="y.png: an image of more than 1199 pixels"):
+        read_image(tmp_path / "y.png", "stored", most_pixels=1199)
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.png"])
+def test_mutated_files_are_read_or_refused_in_one_line(tmp_path, name):
+    path, read = tmp_path / name, 0
+    write_image(path)
+    whole = path.read_bytes()
+    for number in range(int(os.environ.get("GLIMPSE_MUTATIONS", 600)) // 2):
+        path.write_bytes(broken(random.Random(number), whole))
+        try:
+            sizes, _ = probe_image(path)
+            image = read_image(path, "stored")
+        except Fault as fault:
+            assert str(fault).isprintable() and str(path) in str(fault)
+        else:
+            read += 1
+            assert image.shape == (*sizes["stored"][::-1], 3)
+            if name == "x.png":  # which has checksums
+                np.testing.assert_array_equal(image, pixels())
+    assert read

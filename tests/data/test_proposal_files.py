@@ -1,9 +1,16 @@
+import io
+import os
+import random
+import zipfile
+
 import numpy as np
 import pytest
 import scipy.io
 
+from glimpse.data import proposal_files
 from glimpse.data.proposal_files import ProposalFiles
 from glimpse.errors import GlimpseError
+from tests.data.mutated import broken
 
 IMAGE = np.zeros([30, 40, 3], np.uint8)
 
@@ -37,6 +44,10 @@ def test_npz_and_several_files(tmp_path):
 @pytest.mark.parametrize("content, message", [
     (dict(x=[[0, 0, 42, 3]]), "image 'x' of 40x30 pixels has proposals outside it"),
     (dict(x=[[0, 0, np.nan, 3]]), "image 'x' of 40x30 pixels has proposals outside it"),
+    (dict(x=[[0, 0, 1, 3], [5, 5, 5, 9]]), "a.npz holds no proposals .*image 'x' has an empty or reversed proposal"),
+    (dict(x=[[0, 9, 1, 3]]), "a.npz holds no proposals .*image 'x' has an empty or reversed proposal"),
+    (dict(x=[[40, 0, 41, 3]]), "image 'x' of 40x30 pixels has proposals outside it"),
+    (dict(x=[["0", "0", "1", "3"]]), "a.npz holds no proposals .*an array .N, 4. of numbers"),
     (dict(x=np.empty([0, 4])), "image 'x' of 40x30 pixels has no proposal"),
     (dict(x=[0, 0, 1, 3]), r"a.npz holds no proposals .*\[N, 4\]"),
     (dict(y=[[0, 0, 1, 3]]), "hold no proposals of image 'x'"),
@@ -58,3 +69,59 @@ def test_files_that_are_none_of_either(tmp_path):
         ProposalFiles([tmp_path / "a.npz"] * 2)
     with pytest.raises(GlimpseError, match="ProposalFiles.paths must be a list of files, got 'a.npz'"):
         ProposalFiles("a.npz")
+
+
+def test_ids_that_are_numbers(tmp_path):
+    np.savez(tmp_path / "a.npz", **{"42": [[0, 0, 1, 3]]})
+    np.testing.assert_array_equal(ProposalFiles([tmp_path / "a.npz"])(IMAGE, 42), [[0, 0, 1, 3]])
+
+
+def test_an_image_that_a_file_has_twice_is_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file, pytest.warns(UserWarning, match="Duplicate name"):
+        for _ in range(2):
+            content = io.BytesIO()
+            np.save(content, np.float32([[0, 0, 1, 3]]))
+            file.writestr("x.npy", content.getvalue())
+    with pytest.raises(GlimpseError, match="a.npz holds no proposals .*image 'x' is in it more than once"):
+        ProposalFiles([tmp_path / "a.npz"])
+
+
+def test_a_reader_of_mat_that_crashes_is_an_error_in_one_line(tmp_path, monkeypatch):
+    """SciPy's can, on a damaged file."""
+    (tmp_path / "crash.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    monkeypatch.setattr(proposal_files, "MAT_BOXES", tmp_path / "crash.py")
+    write_mat(tmp_path / "a.mat", {"x": [[1, 1, 2, 2]]})
+    with pytest.raises(GlimpseError, match="a.mat holds no proposals that can be read: .*its reader crashed .-11."):
+        ProposalFiles([tmp_path / "a.mat"])
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_damaged_mat_files_are_refused_or_give_boxes(tmp_path, number):
+    write_mat(tmp_path / "a.mat", {"x": [[1, 1, 20, 20]] * 9, "y": [[1, 1, 2, 2]]})
+    (tmp_path / "a.mat").write_bytes(broken(random.Random(number), (tmp_path / "a.mat").read_bytes()))
+    try:
+        boxes = ProposalFiles([tmp_path / "a.mat"])(IMAGE, "x")
+    except GlimpseError as error:
+        assert str(error).isprintable()
+    else:
+        assert boxes.shape[1] == 4 and (boxes[:, :2] < boxes[:, 2:]).all()
+
+
+def test_damaged_npz_files_are_refused_or_give_boxes(tmp_path):
+    np.savez(tmp_path / "a.npz", x=[[0, 0, 1, 3]] * 9)
+    whole = (tmp_path / "a.npz").read_bytes()
+    for number in range(300):
+        (tmp_path / "a.npz").write_bytes(broken(random.Random(number), whole))
+        try:
+            boxes = ProposalFiles([tmp_path / "a.npz"])(IMAGE, "x")
+        except GlimpseError as error:
+            assert str(error).isprintable()
+        else:
+            np.testing.assert_array_equal(boxes, [[0, 0, 1, 3]] * 9)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_pipes_are_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.npz")
+    with pytest.raises(GlimpseError, match="a.npz holds no proposals .*it is no regular file"):
+        ProposalFiles([tmp_path / "a.npz"])

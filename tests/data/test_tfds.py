@@ -42,7 +42,7 @@ def test_coco_and_its_crowds(local):
     data = TFDS("validation", "coco/2017", str(local / "prepared"))
     np.testing.assert_allclose(data[0].boxes, [[1.5, 2, 11.5, 22.25], [0, 0, 40, 30]], atol=1e-3)
     assert [data.class_names[label] for label in data[0].labels] == ["class 7", "class 3"]
-    assert data[0].id == "1" and list(data[0].difficult) == [False, True]
+    assert data[0].id == 1 and list(data[0].difficult) == [False, True]
 
 
 def test_faults_name_the_data_set(local):

@@ -1,6 +1,8 @@
 import logging
 import os
 import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -114,6 +116,116 @@ def test_faults_name_the_parameter_and_the_value(tmp_path):
     (tmp_path / "JPEGImages" / "a.jpg").unlink()
     with pytest.raises(GlimpseError, match="has no image that can be used"):
         VOC("train", tmp_path, on_fault="skip")
+
+
+def edit(root, old, new, id="a"):
+    path = root / "Annotations" / f"{id}.xml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ("<bndbox>", "<bndbox><xmin>1</xmin></bndbox><bndbox>", "a.xml, object 1: <bndbox> is given more than once"),
+    ("<xmin>", "<xmin>2</xmin><xmin>", "a.xml, object 1: <xmin> is given more than once"),
+    ("<name>", "<name>dog</name><name>", "a.xml, object 1: <name> is given more than once"),
+    ("<size>", "<size></size><size>", "a.xml: <size> is given more than once"),
+    ("<width>40<", "<width>nan<", r"a.xml: a size that is no number of pixels \(<width> is nan\)"),
+    ("<width>40<", "<width>1e400<", r"a.xml: a size that is no number of pixels \(<width> is inf\)"),
+    ("<width>40<", "<width>40.5<", r"a.xml: a size that is no number of pixels \(<width> is 40.5\)"),
+    ("<width>40<", "<width>-40<", r"a.xml: a size that is no number of pixels \(<width> is -40\)"),
+    ("<xmin>1<", "<xmin>1e999<", "object 1 .'cat'.: a coordinate is no number"),
+    ("<xmin>1<", "<xmin>1_0<", "object 1: a value that is no number .<xmin> is '1_0'"),
+    ("<xmin>1<", "<xmin>1<a/>0<", "object 1: <xmin> holds elements in place of a value"),
+    ("<difficult>0<", "<difficult>2<", r"object 1: <difficult> must be 0 or 1 \(it is 2.0\)"),
+    ("<name>cat</name>", "", "object 1: lacks <name>"),
+    ("<bndbox>", "<box>", "cannot be read .mismatched tag"),
+    ("<object>", "<objects><object>", "mismatched tag"),
+])
+def test_doubled_missing_and_absurd_elements_are_named(tmp_path, old, new, message):
+    write_voc(tmp_path, {"a": [("cat", 1, 1, 9, 9)]})
+    edit(tmp_path, old, new)
+    with pytest.raises(Fault, match=message):
+        VOC("train", tmp_path)
+
+
+def test_what_is_no_annotation_of_voc_is_named(tmp_path):
+    write_voc(tmp_path, {"a": [("cat", 1, 1, 9, 9)]})
+    path = tmp_path / "Annotations" / "a.xml"
+    text = path.read_text()
+    for content, message in ((f"<html>{text}</html>", "no annotation of VOC .its root element is <html>"),
+                             (f"<annotation>{text}</annotation>", "an <object> that is no child of <annotation>"),
+                             ("<annotation><Object/></annotation>", "an <object> that is no child of <annotation>")):
+        path.write_text(content)
+        with pytest.raises(Fault, match=message):
+            VOC("train", tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "shift_jis", "utf-16", "utf-8", "utf-8-sig"])
+def test_xml_in_the_encoding_that_it_declares(tmp_path, encoding):
+    write_voc(tmp_path, {"a": [("猫", 1, 1, 9, 9)]})
+    path = tmp_path / "Annotations" / "a.xml"
+    declaration = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>'
+    path.write_bytes((declaration + path.read_text()).encode(encoding))
+    (tmp_path / "classes.txt").write_bytes("dog\r\n猫\r\n".encode("utf-8-sig"))
+    data = VOC("train", tmp_path, "classes.txt")
+    assert data.class_names == ("dog", "猫") and list(data[0].labels) == [1]
+
+
+def test_encodings_that_cannot_be_read_are_named_and_skipped(tmp_path):
+    write_voc(tmp_path, {"a": [("cat", 1, 1, 9, 9)], "b": []})
+    path = tmp_path / "Annotations" / "a.xml"
+    for content, message in ((b'<?xml version="1.0" encoding="martian"?><annotation/>', "unknown encoding: martian"),
+                             ("<annotation>é</annotation>".encode("latin-1"), "utf-8.* can't decode"),
+                             (b'<?xml version="1.0" encoding="hex"?><annotation/>', "'hex' is not a text encoding")):
+        path.write_bytes(content)
+        with pytest.raises(Fault, match=f"a.xml: .*{message}") as error:
+            VOC("train", tmp_path)
+        assert "\n" not in str(error.value)
+        assert [example.id for example in VOC("train", tmp_path, on_fault="skip")] == ["b"]
+
+
+@pytest.mark.parametrize("lines, ids", [
+    ("b.jpg\na.jpg\n", ["b", "a"]), ("./JPEGImages/b.jpg\n/home/x/JPEGImages/a.jpg\n", ["b", "a"]),
+    ("JPEGImages\\b.jpg", ["b"]), ("b -1\na  1\nphoto 1  0\n", ["b", "a", "photo 1"]),
+    ("b.jpg 1\na.jpg -1\n", ["b", "a"]), ("photo 1\n", ["photo 1"]), ("\ufeffb\r\na\r\n", ["b", "a"])])
+def test_image_sets_as_voc_and_tools_write_them(tmp_path, lines, ids):
+    write_voc(tmp_path, {"a": [], "b": [], "photo 1": []})
+    (tmp_path / "ImageSets" / "Main" / "cat_train.txt").write_text(lines, encoding="utf-8")
+    assert [example.id for example in VOC("cat_train", tmp_path)] == ids
+
+
+def test_a_line_that_may_mean_two_images_is_named(tmp_path):
+    write_voc(tmp_path, {"a": [], "photo 1": [], "photo": []})
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a -1\nphoto 1\n")
+    with pytest.raises(Fault, match="train.txt, line 'photo 1': a line that may mean two images .'photo 1' or 'photo'"):
+        VOC("train", tmp_path)
+
+
+def test_images_in_folders_of_folders(tmp_path):
+    write_voc(tmp_path, {"a": []})
+    write_image(tmp_path / "JPEGImages" / "sub" / "a.jpg")
+    (tmp_path / "Annotations" / "sub").mkdir()
+    (tmp_path / "Annotations" / "a.xml").rename(tmp_path / "Annotations" / "sub" / "a.xml")
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("sub/a\n")
+    assert VOC("train", tmp_path)[0].id == "sub/a"
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("../JPEGImages/../a\n")
+    with pytest.raises(Fault, match="no single image file"):
+        VOC("train", tmp_path)
+
+
+def test_the_computers_own_encoding_has_no_say(tmp_path):
+    """A locale that is not UTF-8, in a process of its own."""
+    write_voc(tmp_path, {"a": []})
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+    text = f"<annotation><object><name>猫</name>{box}</object></annotation>"
+    (tmp_path / "Annotations" / "a.xml").write_text(text, encoding="utf-8")
+    (tmp_path / "classes.txt").write_text("猫\n", encoding="utf-8")
+    program = ("from glimpse.data.voc import VOC; "
+               f"print(ascii(VOC('train', {str(tmp_path)!r}, 'classes.txt').class_names))")
+    found = subprocess.run([sys.executable, "-X", "utf8=0", "-c", program], capture_output=True, text=True,
+                           env=os.environ | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"})
+    assert found.stdout == "('\\u732b',)\n", found.stderr
 
 
 @pytest.mark.parametrize("name, images, boxes, classes", [

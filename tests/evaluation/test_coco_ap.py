@@ -63,10 +63,40 @@ def test_nothing_found_and_nothing_there():
 
 def test_result_files(tmp_path):
     detections = [found([[0, 0, 10, 10], [4.25, 6, 5, 7]], [0.75, 0.5], [1, 0]), found()]
-    write_coco_results(tmp_path / "r.json", detections, ["42", "x"], [3, 7])
+    write_coco_results(tmp_path / "r.json", detections, [42, "x"], [3, 7])
     assert json.loads((tmp_path / "r.json").read_text()) == [
         {"image_id": 42, "category_id": 7, "bbox": [0, 0, 10, 10], "score": 0.75},
         {"image_id": 42, "category_id": 3, "bbox": [4.25, 6, 0.75, 1], "score": 0.5}]
     write_voc_results(tmp_path, "test", detections, ["000042", "x"], NAMES)
     assert (tmp_path / "comp4_det_test_dog.txt").read_text() == "000042 0.750000 1.00 1.00 10.00 10.00\n"
     assert (tmp_path / "comp4_det_test_cat.txt").read_text() == "000042 0.500000 5.25 7.00 5.00 7.00\n"
+
+
+def test_ids_that_are_texts_stay_texts_for_pycocotools(tmp_path):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+    truth_file = {"images": [{"id": "000001"}, {"id": "7"}], "categories": [{"id": "c", "name": "cat"}],
+                  "annotations": [{"id": 1, "image_id": "000001", "category_id": "c", "bbox": [0, 0, 10, 10],
+                                   "area": 100, "iscrowd": 0}]}
+    (tmp_path / "truth.json").write_text(json.dumps(truth_file))
+    write_coco_results(tmp_path / "r.json", [found([[0, 0, 10, 10]], [0.75], [0]), found([[0, 0, 9, 9]], [0.5], [0])],
+                       ["000001", "7"], ["c"])
+    coco = COCO(tmp_path / "truth.json")
+    scoring = COCOeval(coco, coco.loadRes(str(tmp_path / "r.json")), "bbox")
+    scoring.evaluate()
+    scoring.accumulate()
+    scoring.summarize()
+    assert scoring.stats[0] == pytest.approx(1)
+
+
+def test_class_names_and_ids_of_any_characters_stay_in_the_directory_and_apart(tmp_path):
+    names = ("../up", "a/b", "a%2Fb", "cat", "Cat", "猫", "..", "con\nvict", "x" * 400, "x" * 401)
+    directory = tmp_path / "found"
+    directory.mkdir()
+    boxes = [found([[0, 0, 10, 10]] * len(names), [0.5] * len(names), range(len(names)))]
+    write_voc_results(directory, "../test", boxes, ["photo 1\n"], names)
+    files = sorted(path.name for path in directory.iterdir())
+    assert len(files) == len(names) and [path.name for path in tmp_path.iterdir()] == ["found"]
+    assert {"comp4_det_%2E.%2Ftest_%2E.%2Fup.txt", "comp4_det_%2E.%2Ftest_猫.txt"} <= set(files)
+    for file in files:
+        assert (directory / file).read_text() == "photo%201%0A 0.500000 1.00 1.00 10.00 10.00\n"

@@ -20,7 +20,7 @@ def train_on_photos(tmp_path_factory, tiny):
         for split in ("train", "val", "test"):
             for place, size in enumerate(((30, 40), (40, 60), (60, 40))):
                 write_image(root / "JPEGImages" / f"{split}-{place}.jpg", size=size)
-            write_voc(root, {f"{split}-{place}": [("cat", 3, 5, 22, 28), ("dog", 20, 2, 38, 20, place)]
+            write_voc(root, {f"{split}-{place}": [("cat", 3, 5, 22, 28), ("dog", 20, 2, 38, 20, int(place > 0))]
                              for place in range(3)}, size=None, split=split)
         bindings = [b for b in tiny if "DigitScenes" not in b] + [
             "Experiment.data = @VOC", f"VOC.root = {str(root)!r}", "VOC.classes = ['cat', 'dog']",

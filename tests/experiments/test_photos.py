@@ -32,7 +32,7 @@ def test_train_and_evaluate_on_a_folder_of_images_of_different_sizes(tmp_path, t
 def test_the_recipe_of_fast_rcnn_trains_on_a_small_devkit(tmp_path):
     """experiments/hara_voc07.gin as it is, but for its size, its ImageNet weights and its selective search."""
     for split in ("trainval", "test"):
-        write_voc(tmp_path, {f"{split}-{place}": [("cat", 3, 5, 22, 28), ("dog", 20, 2, 38, 20, place)]
+        write_voc(tmp_path, {f"{split}-{place}": [("cat", 3, 5, 22, 28), ("dog", 20, 2, 38, 20, int(place > 0))]
                              for place in range(3)}, split=split)
     (tmp_path / "small.gin").write_text("\n".join([
         "import glimpse.data.proposals", "include 'experiments/hara_voc07.gin'", f"DATA_ROOT = {str(tmp_path)!r}",

@@ -1,0 +1,34 @@
+import json
+
+import pytest
+
+from experiments.evaluate import write_detections
+from glimpse.data.coco import COCO
+from glimpse.training.run import read_trained_on, trained_on, write_trained_on
+from tests.data.photo_files import write_coco
+
+
+@pytest.mark.parametrize("ids, category_ids", [((1, 2), (3, 7)), (("000001", "x y"), ("a/b", "../c"))])
+def test_detections_are_of_the_ids_that_pycocotools_knows(tmp_path, ids, category_ids):
+    """What is written for a data set is scored against that data set's own file."""
+    coco = pytest.importorskip("pycocotools.coco")
+    evaluation = pytest.importorskip("pycocotools.cocoeval")
+    write_coco(tmp_path, [(ids[0], category_ids[0], [1, 2, 10, 10]), (ids[1], category_ids[1], [3, 4, 20, 20])],
+               categories=[(id, f"../{id}") for id in category_ids])
+    path = tmp_path / "annotations" / "instances_train2017.json"
+    content = json.loads(path.read_text())
+    for image, id in zip(content["images"], ids):
+        image["id"] = id
+    path.write_text(json.dumps(content))
+    data = COCO("train", tmp_path)
+    write_trained_on(tmp_path, trained_on(data))  # a run keeps them so
+    detections = [{"id": e.id, "boxes": e.boxes, "labels": e.labels, "scores": [0.5] * len(e.boxes)} for e in data]
+    write_detections(tmp_path / "found", "../test", detections, read_trained_on(tmp_path))
+
+    assert len(list((tmp_path / "found").iterdir())) == 3 and not list(tmp_path.glob("*_test*"))
+    truth = coco.COCO(path)
+    scoring = evaluation.COCOeval(truth, truth.loadRes(str(tmp_path / "found" / "coco_results_%2E.%2Ftest.json")), "bbox")
+    scoring.evaluate()
+    scoring.accumulate()
+    scoring.summarize()
+    assert scoring.stats[0] == pytest.approx(1)
