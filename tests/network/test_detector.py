@@ -10,7 +10,7 @@ from glimpse.network.detector import GlimpseDetector, nearest_objects
 from glimpse.errors import GlimpseError
 from glimpse.ops import roi_pool
 from glimpse.network.fusions import last_fusion, max_fusion, mean_fusion
-from glimpse.network.policies import FixedPolicy, LearnedPolicy, OraclePolicy, RandomPolicy, RefinePolicy, RepeatPolicy
+from glimpse.network.policies import FixedPolicy, LearnedPolicy, RandomPolicy, RepeatPolicy
 
 SEED = tf.constant([1, 2])
 IMAGES = tf.cast(tf.random.stateless_uniform([2, 32, 40, 1], [5, 6], 0, 255), tf.uint8)
