@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glimpse.training.diagnostics import Agreement, look_statistics, statistic_names
+from glimpse.training.diagnostics import Agreement, episode_statistics, statistic_names
 from glimpse.training.estimators import Episodes
 
 
-def test_look_statistics_by_hand():
+def test_episode_statistics_by_hand():
     """One image, two episodes of one foreground RoI (and of a background one full of other numbers), two glimpses."""
     deltas = np.full([1, 2, 2, 1, 4], 7, np.float32)
     deltas[0, :, 0, 0] = [[0.1, 0, 0.5, 0], [0.3, 0, 0.5, 0]]
@@ -14,8 +14,8 @@ def test_look_statistics_by_hand():
     glimpses[0, :, 0] = [[[10, 10, 20, 20], [13, 14, 23, 24]], [[10, 10, 20, 20], [10, 10, 20, 32]]]
     quality = np.full([1, 2, 2, 2], 0.9, np.float32)
     quality[0, :, 0] = [[0.2, 0.5], [0.2, 0.7]]
-    looks = Episodes(tf.constant([[True, False]]), None, tf.constant(deltas), tf.constant(quality), None)
-    statistics = look_statistics(looks, tf.constant(glimpses), sizes=tf.constant([[32, 40]]))
+    drawn = Episodes(tf.constant([[True, False]]), None, tf.constant(deltas), tf.constant(quality), None)
+    statistics = episode_statistics(drawn, tf.constant(glimpses), sizes=tf.constant([[32, 40]]))
     assert set(statistics) == set(statistic_names(num_glimpses=2))
     expected = {
         "mean_dx": 0.2, "mean_dy": 0, "mean_log_width": 0.5, "mean_log_height": 0, "spread_dx": 0.1, "spread_dy": 0,
@@ -28,15 +28,15 @@ def test_look_statistics_by_hand():
 
 def test_variance_between_rois():
     quality = tf.constant([[[[0.1], [0.5]], [[0.3], [0.5]]]])  # two episodes of two RoIs: means 0.2 and 0.5
-    looks = Episodes(tf.constant([[True, True]]), None, tf.zeros([1, 2, 2, 0, 4]), quality, None)
-    statistics = look_statistics(looks, tf.zeros([1, 2, 2, 1, 4]), tf.constant([[32, 32]]))
+    drawn = Episodes(tf.constant([[True, True]]), None, tf.zeros([1, 2, 2, 0, 4]), quality, None)
+    statistics = episode_statistics(drawn, tf.zeros([1, 2, 2, 1, 4]), tf.constant([[32, 32]]))
     assert float(statistics["return_variance/within"]) == pytest.approx(0.01 / 2)
     assert float(statistics["return_variance/between"]) == pytest.approx(0.15**2)
 
 
 def test_without_foreground_every_statistic_is_zero():
-    looks = Episodes(tf.constant([[False]]), None, tf.ones([1, 2, 1, 1, 4]), tf.ones([1, 2, 1, 2]), None)
-    statistics = look_statistics(looks, tf.ones([1, 2, 1, 2, 4]), tf.constant([[32, 32]]))
+    drawn = Episodes(tf.constant([[False]]), None, tf.ones([1, 2, 1, 1, 4]), tf.ones([1, 2, 1, 2]), None)
+    statistics = episode_statistics(drawn, tf.ones([1, 2, 1, 2, 4]), tf.constant([[32, 32]]))
     assert all(float(value) == 0 for value in statistics.values())
 
 

@@ -26,11 +26,13 @@ def train(workdir, bindings, steps):
 
 
 @pytest.mark.parametrize("bindings", [
-    [*REINFORCE, "reinforce.baseline = 'batch'", "reinforce.reward = 'gain'", "GlimpseDetector.policy_gradient = 'controller'"],
+    [*REINFORCE, "reinforce.baseline = 'batch'", "reinforce.reward = @gain", "GlimpseDetector.policy_gradient = 'controller'"],
     ["ESTIMATOR = @reinforce()", "reinforce.baseline = 'none'", "learned.learnable_deviation = True", "POOLING = 'max'"],
     EXPECTATION,
     ["pathwise.explore = True", "GlimpseDetector.delta_input = True"],
-], ids=["reinforce, in the controller", "reinforce, learnable deviation", "expectation", "pathwise"])
+    ["POLICY = @offset()", "SUPERVISION = 'every'", "BOX_REFERENCE = 'glimpse'", "FUSION = @last"],
+    ["POLICY = @learned_constant()"],
+], ids=["reinforce, in the controller", "reinforce, learnable deviation", "expectation", "pathwise", "offset", "constant"])
 def test_every_way_of_learning_moves_the_policy(tmp_path, tiny, bindings):
     moved, _ = train(tmp_path / "x", [*tiny, "NUM_GLIMPSES = 3", "TRAIN_STEPS = 2", "Experiment.save_every = 2", *bindings], 2)
     assert all(distance > 0 for distance in moved)
@@ -50,9 +52,9 @@ def test_what_an_estimator_and_a_schedule_remember_survives_a_stop(tmp_path, tin
         np.testing.assert_array_equal(weight, again)
 
 
-def episodes(policy_seen, deltas, quality):
+def episodes(policy_inputs, deltas, quality):
     """One image with two slots, the first of them foreground."""
-    return Episodes(tf.constant([[True, False]]), policy_seen, deltas, quality, tf.zeros_like(quality))
+    return Episodes(tf.constant([[True, False]]), policy_inputs, deltas, quality, tf.zeros_like(quality))
 
 
 def test_the_value_head_learns_the_returns_of_foreground_episodes():
@@ -60,10 +62,10 @@ def test_the_value_head_learns_the_returns_of_foreground_episodes():
     estimator.value_head.build((None, 3))
     seen = tf.ones([1, 2, 2, 1, 3])
     quality = tf.constant([[[[0.0, 0.8], [0.0, 100.0]], [[0.0, 0.4], [0.0, 100.0]]]])  # [1, E=2, F=2, T=2]
-    looks = episodes(seen, tf.zeros([1, 2, 2, 1, 4]), quality)
+    drawn = episodes(seen, tf.zeros([1, 2, 2, 1, 4]), quality)
     for _ in range(300):
         with tf.GradientTape() as tape:
-            loss, _ = estimator.loss(policy, looks, seed=None)
+            loss, _ = estimator.loss(policy, drawn, seed=None)
         for variable, gradient in zip(estimator.trainable_variables, tape.gradient(loss, estimator.trainable_variables)):
             variable.assign_sub(0.1 * gradient)
     np.testing.assert_allclose(estimator.value_head(seen)[..., 0], np.full([1, 2, 2, 1], 0.6), atol=1e-3)
@@ -73,12 +75,12 @@ def test_expectation_tries_each_candidate_once_on_each_foreground_slot_at_one_st
     policy = CandidatePolicy([(0, 0, 0.5, 0.5), (0.3, 0, 0, 0)])
     steps = set()
     for seed in range(8):
-        looking = Expectation().looking(policy, tf.constant([0, seed]), np.array([0, -1, 1]), num_glimpses=3)
-        forced = looking["forced"].numpy()  # [T-1, M, 4]
+        arguments = Expectation().call_arguments(policy, tf.constant([0, seed]), np.array([0, -1, 1]), num_glimpses=3)
+        forced = arguments["forced"].numpy()  # [T-1, M, 4]
         step, = np.flatnonzero(~np.isnan(forced).all(axis=(1, 2)))
         steps.add(int(step))
         np.testing.assert_allclose(forced[step, [0, 2]], policy.candidates)
-        assert np.isnan(forced[step, 1]).all() and not looking["explore"]
+        assert np.isnan(forced[step, 1]).all() and not arguments["explore"]
     assert steps == {0, 1}
 
 
@@ -99,15 +101,18 @@ def test_expectation_learns_the_better_candidate():
 
 @pytest.mark.parametrize("bindings, message", [
     (["ESTIMATOR = @reinforce()", "Trainer.episodes = 1"], "Trainer.episodes must be at least 2 for the baseline 'group', got 1"),
-    (["ESTIMATOR = @expectation()"], r"the estimator 'expectation' is for POLICY=@candidates\(\) alone"),
+    (["ESTIMATOR = @expectation()"], r"the estimator 'expectation' needs a policy with 'candidates', such as @candidates\(\), got LearnedPolicy"),
     (["ESTIMATOR = 'reinforce'"], r"Trainer.estimator must be a reference such as @pathwise\(\), got 'reinforce'"),
     (["POLICY = 'learned'"], r"policy must be a reference such as @learned\(\), got 'learned'"),
     (["GlimpseDetector.delta_input = 'no'"], "delta_input must be one of False, True, got 'no'"),
     (["pathwise.explore = 'no'"], "pathwise.explore must be one of False, True, got 'no'"),
     (["learned.learnable_deviation = 'no'"], "learned.learnable_deviation must be one of False, True, got 'no'"),
-    (["POOLING = 'max'"], "with GlimpseDetector.pooling='align' or 'crop', got LearnedPolicy with 'max'"),
+    (["POOLING = 'max'"], "the estimator 'pathwise' needs GlimpseDetector.pooling='align' or 'crop', got 'max'"),
     (["ESTIMATOR = @ppo()", "POLICY_OPTIMIZER = None"], "ppo needs a Trainer.policy_optimizer"),
-    (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"], "reward must be one of 'terminal', 'discrete', 'gain', got 'late'"),
+    (["ESTIMATOR = @reinforce()", "POLICY = @learned_constant()"],
+     "the estimator 'reinforce' needs a policy with 'log_probability', such as @learned"),
+    (["Trainer.relabel_ious = (0.5,)"], "Trainer.relabel_ious lists 1 overlaps, too few for 2 glimpses"),
+    (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"], "reward must be a reference such as @terminal, @discrete or @gain, got 'late'"),
 ], ids=str)
 def test_parts_that_do_not_go_together_are_refused(tiny, bindings, message):
     with pytest.raises(GlimpseError, match=message):

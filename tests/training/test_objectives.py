@@ -3,7 +3,12 @@ import pytest
 import tensorflow as tf
 
 from glimpse.training import objectives
-from glimpse.network.policies import LearnedPolicy
+from glimpse.network.policies import LearnedPolicy, Situation
+
+def situation(hidden, seed):
+    """A Situation of which the learned policy asks nothing but this."""
+    return Situation(0, hidden, hidden, None, None, None, None, None, tf.constant(seed))
+
 
 PROPOSALS = tf.constant([[[0.0, 0, 10, 10], [0, 0, 10, 10]]])
 
@@ -33,20 +38,20 @@ def test_detection_loss_reads_the_box_of_the_true_class_only():
 
 def test_answer_quality_by_hand():
     logits = tf.math.log(tf.constant([[[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]]]))
-    for shift, overlap, right in ((5, 50 / 150, 0), (2, 80 / 120, 1)):  # of a 10 x 10 box with itself, shifted
+    for shift, overlap, correct in ((5, 50 / 150, 0), (2, 80 / 120, 1)):  # of a 10 x 10 box with itself, shifted
         targets = tf.constant([[[0.0, 0, 10, 10], [shift, 0, shift + 10, 10]]])
         answer = objectives.answer_quality(logits, tf.zeros([1, 2, 2, 4]), PROPOSALS, tf.constant([[0, 2]]), targets)
-        np.testing.assert_allclose(answer, [[[0, 0.7 * overlap]], [[0, right]]], rtol=1e-6)
+        np.testing.assert_allclose(answer, [[[0, 0.7 * overlap]], [[0, correct]]], rtol=1e-6)
         wrong = objectives.answer_quality(logits, tf.zeros([1, 2, 2, 4]), PROPOSALS, tf.constant([[0, 1]]), targets)
         np.testing.assert_allclose(wrong, [[[0, 0.2 * overlap]], [[0, 0]]], rtol=1e-6)
 
 
-def test_returns_to_go_by_hand():
-    quality, right = tf.constant([[0.2, 0.5, 0.4]]), tf.constant([[0.0, 1, 1]])
-    np.testing.assert_allclose(objectives.returns_to_go(quality, right, "terminal"), [[0.4, 0.4]])
-    np.testing.assert_allclose(objectives.returns_to_go(quality, right, "discrete"), [[1, 1]])
+def test_rewards_by_hand():
+    quality, correct = tf.constant([[0.2, 0.5, 0.4]]), tf.constant([[0.0, 1, 1]])
+    np.testing.assert_allclose(objectives.terminal(quality, correct), [[0.4, 0.4]])
+    np.testing.assert_allclose(objectives.discrete(quality, correct), [[1, 1]])
     # The second glimpse added 0.3 and the third took 0.1 away: the first action led to both, the second to the last.
-    np.testing.assert_allclose(objectives.returns_to_go(quality, right, "gain"), [[0.3 - 0.1, -0.1]], rtol=1e-6)
+    np.testing.assert_allclose(objectives.gain(quality, correct), [[0.3 - 0.1, -0.1]], rtol=1e-6)
 
 
 RETURNS = tf.constant([[[1.0, 5], [2, 6], [6, 7]]])[..., None]  # [B=1, E=3, F=2, T-1=1]
@@ -88,7 +93,7 @@ def test_reinforce_gradient_of_the_linear_gaussian_head_by_hand():
     policy = LearnedPolicy(deviation=0.5)
     hidden = tf.constant([[1.0, 2, 3], [-1, 0, 1]])  # 2 episodes of one RoI
     with tf.GradientTape() as tape:
-        deltas = policy(hidden, step=0, seed=tf.constant([1, 2]), explore=True)
+        deltas = policy(situation=situation(hidden, [1, 2]), explore=True)
         log_probability = tf.reshape(policy.log_probability(hidden, deltas), [1, 2, 1, 1])
         advantage = tf.constant([[[[3.0]], [[-1.0]]]])
         loss = objectives.reinforce_loss(log_probability, advantage, tf.constant([[True]]))
@@ -104,10 +109,10 @@ def test_reinforce_climbs_to_the_rewarded_delta():
     """Trap: an unstopped sample cancels its own gradient. Here the policy must really move to where the reward is."""
     policy = LearnedPolicy(deviation=0.2)
     hidden, goal = tf.ones([64, 1]), tf.constant([0.3, -0.3, 0.5, 0.0])
-    policy(hidden, step=0, seed=tf.constant([0, 0]), explore=True)
+    policy(situation=situation(hidden, [0, 0]), explore=True)
     for step in range(200):
         with tf.GradientTape() as tape:
-            deltas = policy(hidden, step=0, seed=tf.constant([0, step]), explore=True)
+            deltas = policy(situation=situation(hidden, [0, step]), explore=True)
             returns = tf.reshape(-tf.reduce_sum((deltas - goal) ** 2, axis=-1), [1, 64, 1, 1])
             mask = tf.constant([[True]])
             loss = objectives.reinforce_loss(
@@ -150,3 +155,33 @@ def test_the_gradient_of_the_expectation_is_that_of_the_expected_reward():
     probabilities = tf.nn.softmax(scores).numpy()
     expected = probabilities * (rewards - probabilities @ rewards)
     np.testing.assert_allclose(tape.gradient(loss, scores), -expected, rtol=1e-4)
+
+
+def test_relabelling_against_brute_force():
+    random = np.random.default_rng(0)
+
+    def some(*shape):
+        corners = random.uniform(0, 30, [*shape, 2])
+        return np.concatenate([corners, corners + random.uniform(2, 20, [*shape, 2])], axis=-1).astype(np.float32)
+
+    def iou(a, b):
+        width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+        inside = max(width, 0) * max(height, 0)
+        return inside / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - inside)
+
+    rois, objects, classes = some(2, 40), some(2, 4), np.int32([[3, 1, 2, 0], [2, 0, 0, 0]])  # 0 fills up the list
+    rois[0, :3] = objects[0, :3]  # some that surely show an object
+    seen = set()
+    for least_iou in (0.3, 0.6):
+        found, targets = objectives.relabelled(rois, objects, classes, least_iou)
+        for image in range(2):
+            for place, roi in enumerate(rois[image]):
+                overlaps = [iou(roi, box) if label else 0 for box, label in zip(objects[image], classes[image])]
+                best = int(np.argmax(overlaps))
+                expected = (classes[image, best], objects[image, best]) if overlaps[best] >= least_iou else (0, roi)
+                assert found[image, place] == expected[0]
+                np.testing.assert_array_equal(targets[image, place], expected[1])
+                seen.add(int(expected[0]))
+    assert seen == {0, 1, 2, 3}
+    nothing, _ = objectives.relabelled(rois, np.zeros([2, 0, 4], np.float32), np.zeros([2, 0], np.int32), 0.5)
+    assert not nothing.numpy().any()
