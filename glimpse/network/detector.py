@@ -279,7 +279,7 @@ class GlimpseDetector(keras.Model):
 
 def nearest_objects(proposals, objects):
     """The true box that each proposal overlaps most, by 0.5 or more, else the proposal: [B, N, 4], [B, G, 4] -> [B, N, 4]."""
-    objects = tf.concat([tf.zeros_like(objects[:, :1]), objects], axis=1)  # one at least, empty
+    objects = tf.pad(objects, [[0, 0], [1, 0], [0, 0]])  # one at least, empty
     overlaps = boxes.paired_iou(proposals[:, :, None], objects[:, None])
     nearest = tf.gather(objects, tf.argmax(overlaps, axis=-1), batch_dims=1)
     return tf.where((tf.reduce_max(overlaps, axis=-1) >= 0.5)[..., None], nearest, proposals)

@@ -59,8 +59,8 @@ def relabelled(rois, objects, object_classes, least_iou):
     Returns: classes int32 [B, M], 0 for background; targets [B, M, 4], the box of the object, or the RoI itself.
     Source: Cai and Vasconcelos, "Cascade R-CNN", 2018, section 4.
     """
-    nothing = tf.zeros_like(objects[:, :1]), tf.zeros_like(object_classes[:, :1])
-    objects, object_classes = (tf.concat(parts, axis=1) for parts in zip(nothing, (objects, object_classes)))
+    # One at least, empty.
+    objects, object_classes = tf.pad(objects, [[0, 0], [1, 0], [0, 0]]), tf.pad(object_classes, [[0, 0], [1, 0]])
     overlaps = boxes.paired_iou(rois[:, :, None], objects[:, None])
     overlaps = tf.where(object_classes[:, None] > 0, overlaps, 0.0)
     nearest, foreground = tf.argmax(overlaps, axis=-1), tf.reduce_max(overlaps, axis=-1) >= least_iou

@@ -99,5 +99,6 @@ def test_the_oracle_sees_the_nearest_object_where_it_overlaps_by_half():
     nearest = nearest_objects(PROPOSALS, objects)
     np.testing.assert_array_equal(nearest[0], [objects[0, 0], objects[0, 1], PROPOSALS[0, 2]])
     np.testing.assert_array_equal(nearest[1], PROPOSALS[1])
+    np.testing.assert_array_equal(nearest_objects(PROPOSALS, objects[:, :0]), PROPOSALS)
     rollout = detector(2, OraclePolicy())(IMAGES, PROPOSALS, SEED, objects=objects)
     np.testing.assert_allclose(rollout.glimpses[:, :, 1], nearest, rtol=1e-4, atol=1e-3)
