@@ -13,11 +13,12 @@ import tensorflow as tf
 from glimpse.errors import GlimpseError, one_of, pair, real_number, whole_number
 from glimpse.geometry import boxes
 from glimpse.network.controller import Controller, ReluRecurrence
+from glimpse.network.deformable import DeformablePooling
 from glimpse.network.fusions import max_fusion
 from glimpse.network.policies import Situation
 from glimpse.ops import roi_align, roi_pool
 
-POOLINGS = ("max", "align", "crop")
+POOLINGS = ("max", "align", "crop", "deformable")
 
 
 class Known(NamedTuple):
@@ -71,7 +72,8 @@ class GlimpseDetector(keras.Model):
         recurrence, dropout: of the controller, see there.
         pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box; "crop", R-CNN as
             a control (Girshick et al. 2014): each glimpse is cut from the image, warped to pooled_size * stride pixels,
-            and goes through the backbone by itself, so that no feature map is shared.
+            and goes through the backbone by itself, so that no feature map is shared; "deformable", RoI align whose rows
+            and columns are displaced by what it sees, another control (see `glimpse.network.deformable`).
         delta_input: fc6 also takes the delta of the glimpse that it looks at, 0 for the proposal [ours].
         fusion: how fc7 of all glimpses becomes one vector, a function of `glimpse.network.fusions`.
         policy_gradient: how far it reaches: "head", the policy's own weights, or "controller", what fed it too.
@@ -114,6 +116,7 @@ class GlimpseDetector(keras.Model):
         self.fusion = fusion
         self.controller = controller(self.num_glimpses, units, recurrence, dropout, of_its_own=own_layers == "all")
         self.policy = policy if self.num_glimpses > 1 else None
+        self.deformable = DeformablePooling(self.pooled_size, self.stride) if pooling == "deformable" else None
         # Initial weights of the heads: Fast R-CNN (2015), section 2.3.
         own = [f"_{t}" for t in range(1, self.num_glimpses + 1)] if own_layers != "none" else [""]
         self.class_heads = [keras.layers.Dense(self.num_classes + 1, name=f"class_head{stage}", kernel_initializer=(
@@ -200,6 +203,8 @@ class GlimpseDetector(keras.Model):
             return roi_pool(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride)
         if self.pooling == "align":
             return roi_align(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride, box_gradient=True)
+        if self.pooling == "deformable":
+            return self.deformable(feature_map, glimpses)
         height, width = (cells * self.stride for cells in self.pooled_size)
         crops = roi_align(feature_map, glimpses, (height, width), box_gradient=True)
         maps = self.backbone(tf.reshape(crops, [-1, height, width, feature_map.shape[-1]]))
