@@ -1,9 +1,11 @@
-"""RoI pooling or RoI align against the compiled operators of torchvision and, for RoI pooling, the nested `map_fn` layer that is
-usually written instead.
+"""RoI pooling or RoI align against the compiled operators of torchvision and, for RoI pooling, the nested `map_fn`
+layer that is usually written instead.
 
-All contenders run in one process, in turn, run by run, so that whatever else the machine does falls on all of them; compare the
-ratios, not the milliseconds. `ours` is the operator in a `tf.function` of known shapes, where `roi_pool` is compiled; `ours, shapes
-unknown` is the same function traced once for every shape. Features and boxes are random, the corners of a box uniform over the map.
+All contenders run in one process, in turn, run by run, so that whatever else the machine does falls on all of them;
+compare the ratios, which are medians over the turns, not the milliseconds. Each number of threads has a process of its
+own. CPU time is that of all threads of the process. `ours` is the operator in a `tf.function` of known shapes, where it
+is compiled; `ours, shapes unknown` is the same function traced once for every shape. Features and boxes are random: the
+corners of a box uniform over the map, or boxes of 8 x 8 cells on maps of growing size.
 """
 import functools
 import multiprocessing
@@ -25,35 +27,43 @@ from glimpse.ops import roi_align, roi_pool
 
 OPERATORS = {"roi_pool": roi_pool, "roi_align": roi_align}  # of the same names in torchvision
 
-# Features [B, H, W, C], RoIs an image, pooled size.
+# Features [B, H, W, C], RoIs an image, pooled size, side of every box in cells (None: corners uniform over the map).
 WORKLOADS = (
-    ((1, 38, 50, 512), 256, 7),
-    ((8, 32, 32, 64), 64, 7),
-    ((8, 16, 16, 128), 64, 5),
-    ((1, 38, 50, 512), 2000, 7),
+    ((1, 38, 50, 512), 256, 7, None),
+    ((8, 32, 32, 64), 64, 7, None),
+    ((8, 16, 16, 128), 64, 5, None),
+    ((1, 38, 50, 512), 2000, 7, None),
+    *(((1, side, side, 64), 256, 7, 8) for side in (24, 96, 192)),
 )
+THREADS = 1, 2
 SLOW_SECONDS = 20.0   # what takes longer, as the map_fn layer with its gradient at 2,000 RoIs, is run only once
+WARM_SECONDS = 0.5    # what takes less is run once, untimed, before every timed run: see `_interleaved`
 SIDES = (0.1, 0.25, 0.5, 0.75, 1.0)
 MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
+# Every large buffer goes back to the system, so that memory can be told. With oneDNN, TensorFlow pools its memory, and
+# a second call would seem to need none.
+RETURN_MEMORY = {"TF_ENABLE_ONEDNN_OPTS": "0"} | {name: "131072" for name in MALLOC}
 
 
 def add_flags(parser):
     parser.add_argument("--operator", choices=OPERATORS, default="roi_pool", help="what is timed (default: roi_pool)")
 
 
-def run(options, workloads=WORKLOADS, sides=SIDES, memory=True):
+def run(options, workloads=WORKLOADS, sides=SIDES, threads=THREADS, memory=True):
     """Times and measures everything; a dictionary of plain numbers and strings."""
     runs, operator = options.runs, options.operator
     result = {"machine": _machine(), "versions": _versions(), "operator": operator, "runs": runs, "left_out": _left_out()}
-    result["workloads"] = []
-    for shape, rois, pooled_size in workloads:
-        print(f"timing {shape} x{rois} @{pooled_size}", file=sys.stderr, flush=True)
-        result["workloads"].append(_time_workload(operator, shape, rois, pooled_size, runs))
-    result["box_sides"] = [_time_box_side(operator, side, workloads[0], runs) for side in sides]
+    # The usual layer takes minutes, and is timed once only.
+    result["timed"] = [
+        {"threads": count,
+         "workloads": _in_new_process(_time_workloads, operator, count, workloads, runs, count == max(threads))}
+        for count in threads]
+    result["box_sides"] = (
+        _in_new_process(_time_box_sides, operator, max(threads), sides, workloads[0], runs) if sides else [])
     if memory:
         for name in ("ours", "ours, shapes unknown", *(["torchvision"] if torch else [])):
-            for measured, workload in zip(_in_new_process(_peak_memory, operator, name, workloads), result["workloads"]):
-                workload["contenders"][name]["peak_mib"] = measured
+            measured = _in_new_process(_peak_memory, operator, name, workloads, settings=RETURN_MEMORY)
+            result.setdefault("peak_mib", {})[name] = measured
     result["machine"]["load_after"] = os.getloadavg()[0]
     return result
 
@@ -65,89 +75,130 @@ def table(result):
         f"{machine['processor']}, {machine['cores']} cores, load {machine['load_before']:.1f} to {machine['load_after']:.1f}, "
         + ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
         f"{result['operator']}, median of {result['runs']} runs; allocator: {machine['allocator']}",
-        "peak: memory of one call beyond its inputs, forward / forward and back, with every buffer returned to the system", *result["left_out"], "",
-        f"{'features, RoIs an image, pooled size':40}{'contender':24}{'forward':>12}{'and back':>12}{'over ours':>18}{'peak MiB':>16}"]
-    for workload in result["workloads"]:
-        title = f"{workload['features']} x{workload['rois']} @{workload['pooled_size']}"
-        ours = workload["contenders"]["ours"]
-        for name, times in workload["contenders"].items():
-            ratios = " / ".join(f"{times[key]['ms'] / ours[key]['ms']:.2f}" for key in ("forward", "both"))
-            runs = f"  (back: {times['both']['runs']} run)" if times["both"]["runs"] < result["runs"] else ""
-            peak = " / ".join(f"{mib:.0f}" for mib in times.get("peak_mib", {}).values()) or "-"
-            lines.append(
-                f"{title:40}{name:24}{times['forward']['ms']:9.1f} ms{times['both']['ms']:9.1f} ms{ratios:>18}{peak:>16}{runs}")
-            title = ""
-        lines.append("")
+        "each column forward / forward and back; over ours: how many times the time of ours, median over the turns",
+        *result["left_out"]]
+    for timed in result["timed"]:
+        lines += ["", f"{timed['threads']} thread" + "s" * (timed["threads"] > 1),
+                  f"{'features, RoIs an image, pooled size':44}{'contender':24}"
+                  + f"{'wall ms':>18}{'CPU ms':>18}{'over ours, wall':>18}{'CPU':>16}"]
+        for workload in timed["workloads"]:
+            title = _title(workload)
+            for name, times in workload["contenders"].items():
+                pairs = [" / ".join(f"{times[key][measure]:.{digits}f}" for key in ("forward", "both"))
+                         for measure, digits in (("wall_ms", 1), ("cpu_ms", 1), ("over_ours_wall", 2), ("over_ours_cpu", 2))]
+                runs = f"  (back: {times['both']['runs']} run)" if times["both"]["runs"] < result["runs"] else ""
+                lines.append(f"{title:44}{name:24}{pairs[0]:>18}{pairs[1]:>18}{pairs[2]:>18}{pairs[3]:>16}{runs}")
+                title = ""
+    if "peak_mib" in result:
+        lines += ["", "peak memory of a call beyond its inputs, MiB, with every buffer returned to the system"]
+        for k, workload in enumerate(result["timed"][0]["workloads"]):
+            peaks = [f"{name}: {peak[k]['forward']:.0f} / {peak[k]['both']:.0f}"
+                     for name, peak in result["peak_mib"].items()]
+            lines.append(f"{_title(workload):44}" + "   ".join(peaks))
     if result["box_sides"]:
-        lines.append("forward, ms, by the side of the boxes over the side of the map, at the first shape")
-        names = list(result["box_sides"][0]["ms"])
-        for name in names:
+        lines += ["", "forward, ms, by the side of the boxes over the side of the map, at the first shape and with most threads"]
+        for name in result["box_sides"][0]["ms"]:
             cells = "".join(f"{row['side']:8.2f}: {row['ms'][name]:7.1f}" for row in result["box_sides"])
             lines.append(f"{name:24}{cells}")
     return "\n".join(lines)
 
 
-def _time_workload(operator, shape, rois, pooled_size, runs):
-    arrays = _arrays(shape, rois, pooled_size)
+def _title(workload):
+    boxes = f" of {workload['box_cells']} cells" if workload["box_cells"] else ""
+    return f"{workload['features']} x{workload['rois']}{boxes} @{workload['pooled_size']}"
+
+
+def _time_workloads(operator, threads, workloads, runs, usual_layer):
+    _use_threads(threads)
+    return [_time_workload(operator, *workload, runs, usual_layer) for workload in workloads]
+
+
+def _time_workload(operator, shape, rois, pooled_size, box_cells, runs, usual_layer):
+    print(f"timing {shape} x{rois} @{pooled_size}", file=sys.stderr, flush=True)
+    arrays = _arrays(shape, rois, pooled_size, box_cells)
     functions = {}
-    for name, contender in _contenders(operator).items():
+    for name, contender in _contenders(operator, usual_layer).items():
         functions[name, "forward"], functions[name, "both"] = contender(*arrays, pooled_size)
     times = _interleaved(functions, runs)
     contenders = {}
-    for (name, key), seconds in times.items():
-        contenders.setdefault(name, {})[key] = {"ms": 1000 * float(np.median(seconds)), "runs": len(seconds)}
-    return {"features": list(shape), "rois": rois, "pooled_size": pooled_size, "contenders": contenders}
+    for (name, key), turns in times.items():
+        over_ours = np.median(turns / times["ours", key][:len(turns)], axis=0)
+        wall, cpu = 1000 * np.median(turns, axis=0)
+        contenders.setdefault(name, {})[key] = {
+            "wall_ms": float(wall), "cpu_ms": float(cpu), "over_ours_wall": float(over_ours[0]),
+            "over_ours_cpu": float(over_ours[1]), "runs": len(turns)}
+    return {"features": list(shape), "rois": rois, "pooled_size": pooled_size, "box_cells": box_cells,
+            "contenders": contenders}
+
+
+def _time_box_sides(operator, threads, sides, workload, runs):
+    _use_threads(threads)
+    return [_time_box_side(operator, side, workload, runs) for side in sides]
 
 
 def _time_box_side(operator, side, workload, runs):
-    shape, rois, pooled_size = workload
+    shape, rois, pooled_size, _ = workload
     features, boxes, upstream = _arrays(shape, rois, pooled_size)
     extent = np.float32([shape[2], shape[1]])
     corner = np.random.default_rng(1).uniform(0, 1 - side, (shape[0], rois, 2)) * extent
     boxes = np.concatenate([corner, corner + side * extent - 1], axis=-1).astype("float32")
-    contenders = {name: contender for name, contender in _contenders(operator).items() if name != "map_fn layer"}
-    functions = {name: contender(features, boxes, upstream, pooled_size)[0] for name, contender in contenders.items()}
+    functions = {
+        name: contender(features, boxes, upstream, pooled_size)[0] for name, contender in _contenders(operator, False).items()}
     times = _interleaved(functions, runs)
-    return {"side": side, "ms": {name: 1000 * float(np.median(seconds)) for name, seconds in times.items()}}
+    return {"side": side, "ms": {name: 1000 * float(np.median(turns[:, 0])) for name, turns in times.items()}}
+
+
+def _use_threads(count):
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_inter_op_parallelism_threads(count)
+    if torch:
+        torch.set_num_threads(count)
 
 
 def _interleaved(functions, runs):
-    """Seconds of every run of every function; one alone, the first, of those that are very slow."""
+    """Of every function (wall, CPU) seconds of its runs, [runs, 2]; one run, the first, of those that are very slow."""
     first = {name: _seconds(function) for name, function in functions.items()}
-    functions = {name: function for name, function in functions.items() if first[name] < SLOW_SECONDS}
-    for function in functions.values():
-        function()
+    functions = {name: function for name, function in functions.items() if first[name][0] < SLOW_SECONDS}
+    first |= {name: _seconds(function) for name, function in functions.items()}   # without its compilation
     times = {name: [] if name in functions else [seconds] for name, seconds in first.items()}
     for _ in range(runs):
         for name, function in functions.items():
+            # So that it finds caches and allocator as it left them itself, as in a loop, and not as its rival did.
+            if first[name][0] < WARM_SECONDS:
+                function()
             times[name].append(_seconds(function))
-    return times
+    return {name: np.array(turns) for name, turns in times.items()}
 
 
 def _seconds(function):
-    start = time.perf_counter()
+    wall, cpu = time.perf_counter(), time.process_time()
     function()
-    return time.perf_counter() - start
+    return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def _arrays(shape, rois, pooled_size):
+def _arrays(shape, rois, pooled_size, box_cells=None):
     """Features, boxes in cells (x1, y1, x2, y2), and the gradient that comes back to the pooled maps."""
     random = np.random.default_rng(0)
     batch, height, width, channels = shape
-    corners = np.sort(random.uniform(0, 1, (batch, rois, 2, 2)), axis=2) * [width, height]
+    if box_cells:
+        corner = random.uniform(0, 1, (batch, rois, 1, 2)) * [width - box_cells, height - box_cells]
+        corners = np.concatenate([corner, corner + box_cells], axis=2)
+    else:
+        corners = np.sort(random.uniform(0, 1, (batch, rois, 2, 2)), axis=2) * [width, height]
     return (
         random.standard_normal(shape).astype("float32"),
         corners.reshape(batch, rois, 4).astype("float32"),
         random.standard_normal((batch, rois, pooled_size, pooled_size, channels)).astype("float32"))
 
 
-def _contenders(operator):
-    """Each takes features, boxes, upstream gradient and pooled size, and gives two functions: forward, and forward plus backward."""
+def _contenders(operator, usual_layer):
+    """Each takes features, boxes, upstream gradient and pooled size, and gives two functions: forward, and forward plus
+    backward."""
     unknown = tf.TensorSpec([None] * 4), tf.TensorSpec([None, None, 4]), tf.TensorSpec([None] * 5)
     contenders = {"ours": functools.partial(_ours, operator), "ours, shapes unknown": functools.partial(_ours, operator, specs=unknown)}
     if torch:
         contenders["torchvision"] = functools.partial(_torchvision, operator)
-    return contenders | ({"map_fn layer": _map_fn_layer} if operator == "roi_pool" else {})
+    return contenders | ({"map_fn layer": _map_fn_layer} if usual_layer and operator == "roi_pool" else {})
 
 
 def _ours(operator, features, boxes, upstream, pooled_size, specs=(None, None, None)):
@@ -214,10 +265,8 @@ def _torchvision(operator, features, boxes, upstream, pooled_size):
     return forward, both
 
 
-def _in_new_process(function, *arguments):
-    """Runs it where nothing ran before and every large buffer goes back to the system, so that memory can be told."""
-    # With oneDNN, TensorFlow pools its memory, and a second call would seem to need none.
-    settings = {"TF_ENABLE_ONEDNN_OPTS": "0"} | {name: "131072" for name in MALLOC}
+def _in_new_process(function, *arguments, settings={}):
+    """Runs it where nothing ran before, with these environment variables."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
@@ -231,10 +280,11 @@ def _in_new_process(function, *arguments):
 
 
 def _peak_memory(operator, name, workloads):
-    """MiB that a call takes at its peak, its result included and its inputs not, forward and both, for every workload."""
+    """MiB that a call takes at its peak, its result included and its inputs not, forward and both, for every
+    workload."""
     peaks = []
-    for shape, rois, pooled_size in workloads:
-        forward, both = _contenders(operator)[name](*_arrays(shape, rois, pooled_size), pooled_size)
+    for shape, rois, pooled_size, box_cells in workloads:
+        forward, both = _contenders(operator, False)[name](*_arrays(shape, rois, pooled_size, box_cells), pooled_size)
         peaks.append({"forward": _peak_of(forward), "both": _peak_of(both)})
     return peaks
 

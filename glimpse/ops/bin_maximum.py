@@ -1,9 +1,9 @@
 """The maximum over many rectangular bins of a map, at a cost that does not grow with the bins.
 
-Every bin is the union of a few overlapping windows with sides out of a short list, 1, 3, 7, 15, ...: side s serves every length
-from s to 2s with two windows, one at each end of the bin, and the next side is 2s + 1. The maxima of the windows of every size,
-at every cell, are tabled once for the whole map (a sparse table in two dimensions). The maximum over a bin is then the maximum of
-four rows of that table, however large the bin is and however many bins overlap.
+Every bin is the union of a few overlapping windows with sides out of a short list, 1, 3, 7, 15, ...: side s serves
+every length from s to 2s with two windows, one at each end of the bin, and the next side is 2s + 1. The maxima of the
+windows of every size, at every cell, are tabled once for the whole map (a sparse table in two dimensions). The maximum
+over a bin is then the maximum of four rows of that table, however large the bin is and however many bins overlap.
 """
 import tensorflow as tf
 
@@ -18,7 +18,8 @@ def bin_maximum(cells, empty, map_width, rows, columns, row_sides, column_sides)
         cells: [R * map_width, C], any ordered dtype: the lines of all maps, one after the other, as rows of C channels.
         empty: the value of a bin without cells.
         map_width: number of cells in a line.
-        rows: pair of int32 [B, N, pooled_height]: first line of a bin and the line after its last, counted over all maps.
+        rows: pair of int32 [B, N, pooled_height]: first line of a bin and the line after its last, counted over all
+            maps.
         columns: pair of int32 [B, N, pooled_width], the same within a line: 0 <= start, end <= map_width.
         row_sides, column_sides: window sides to table, from `window_sides`.
 
@@ -56,11 +57,16 @@ def bin_maximum(cells, empty, map_width, rows, columns, row_sides, column_sides)
 
 def window_sides(length, bins):
     """The sides that serve every bin of a box within a map of `length` cells (None: not known yet) cut into `bins`."""
-    largest_bin = 14 if length is None else min(length, -(-(length + 1) // bins) + 1)
+    longest = 14 if length is None else largest_bin(length, bins)
     sides = [1]
-    while 2 * sides[-1] < largest_bin:
+    while 2 * sides[-1] < longest:
         sides.append(2 * sides[-1] + 1)
     return tuple(sides)
+
+
+def largest_bin(length, bins):
+    """The cells of the largest bin of any box within a map of `length` cells, cut into `bins`."""
+    return min(length, -(-(length + 1) // bins) + 1)
 
 
 def _table(cells, sides, stride):
@@ -68,8 +74,8 @@ def _table(cells, sides, stride):
     levels, origins = [cells], [0]
     for side in sides[:-1]:
         small = levels[-1]
-        # Windows of side s at 0, s and s + 1 make one of 2s + 1. A line runs on into the next, so a shift is a view of the same
-        # memory and no copy; the windows that straddle an edge of the map are never looked up.
+        # Windows of side s at 0, s and s + 1 make one of 2s + 1. A line runs on into the next, so a shift is a view of
+        # the same memory and no copy; the windows that straddle an edge of the map are never looked up.
         levels.append(tf.maximum(
             tf.maximum(small[:-(side + 1) * stride], small[(side + 1) * stride:]), small[side * stride:-stride]))
         origins.append(origins[-1] + (small.shape[0] if small.shape[0] is not None else tf.shape(small)[0]))

@@ -1,42 +1,53 @@
 """RoI max pooling: any box of a feature map onto a grid of fixed size."""
+import functools
+
 import tensorflow as tf
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from glimpse.ops.arguments import check_features_and_boxes, check_pooled_size, check_spatial_scale
-from glimpse.ops.bin_maximum import bin_maximum, window_sides
+from glimpse.ops.bin_cells import cells_argmax, cells_maximum
+from glimpse.ops.bin_maximum import bin_maximum, largest_bin, window_sides
 
 BINS = ("fast_rcnn", "article")
+REACHES = 3, 4, 6, 8   # sides of the largest bins read cell by cell; each is compiled when a call first needs it
 
 
 def roi_pool(features, boxes, pooled_size, spatial_scale=1.0, bins="fast_rcnn"):
     """Pools the part of a feature map that lies in a box, for every box, to a grid of fixed size, by maxima.
 
-    Coordinates. Boxes are continuous pixels with the origin at the top left corner of the image; `spatial_scale` is the size of
-    the map over that of the image, 1/16 for VGG16. The two kinds of bins differ in how they turn a box into map cells:
+    Coordinates. Boxes are continuous pixels with the origin at the top left corner of the image; `spatial_scale` is the
+    size of the map over that of the image, 1/16 for VGG16. The two kinds of bins differ in how they turn a box into map
+    cells:
 
-    `"fast_rcnn"`: both corners are rounded to the nearest cell, half-way cases away from zero, and both belong to the RoI, which
-    is at least one cell. With x1 = 16, x2 = 104 and scale 1/16: 1.0 -> 1 and 6.5 -> 7, so columns 1 to 7, 7 cells. Bin i of P
-    covers floor(i * size / P) up to, not including, ceil((i + 1) * size / P), so that neighbours may share a cell: 7 cells in 2
-    bins are 0-3 and 3-6. Bins are clipped to the map.
+    `"fast_rcnn"`: both corners are rounded to the nearest cell, half-way cases away from zero, and both belong to the
+    RoI, which is at least one cell. With x1 = 16, x2 = 104 and scale 1/16: 1.0 -> 1 and 6.5 -> 7, so columns 1 to 7, 7
+    cells. Bin i of P covers floor(i * size / P) up to, not including, ceil((i + 1) * size / P), so that neighbours may
+    share a cell: 7 cells in 2 bins are 0-3 and 3-6. Bins are clipped to the map.
 
-    `"article"`: corners are truncated, and the second one is excluded: x1 = 16, x2 = 104 gives columns 1 to 5, 5 cells. Bins are
-    size // P cells each, without overlap, and the last one takes what is left over: 5 cells in 2 bins are 0-1 and 2-4. An RoI
-    smaller than the grid has empty bins. The article's boxes are relative; for a map of height H its int(H * y_min) is here a box
-    with y1 = H * y_min and spatial_scale 1, which is how `glimpse.layers.RoIPooling` calls this function.
+    `"article"`: corners are truncated, and the second one is excluded: x1 = 16, x2 = 104 gives columns 1 to 5, 5 cells.
+    Bins are size // P cells each, without overlap, and the last one takes what is left over: 5 cells in 2 bins are 0-1
+    and 2-4. An RoI smaller than the grid has empty bins. The article's boxes are relative; for a map of height H its
+    int(H * y_min) is here a box with y1 = H * y_min and spatial_scale 1, which is how `glimpse.layers.RoIPooling` calls
+    this function.
 
-    A bin without cells is 0. The gradient of a bin goes to its maximum, on a tie to the first in row-major order; none goes to
-    the boxes, and none comes from a bin without cells. -0.0 and 0.0 tie.
+    A bin without cells is 0. The gradient of a bin goes to its maximum, on a tie to the first in row-major order; none
+    goes to the boxes, and none comes from a bin without cells. -0.0 and 0.0 tie.
 
-    Sizes are divided and multiplied in float32, as the reference implementations do. This matters in rare cases, and is kept so
-    that the values are theirs to the bit: 57 cells in 7 bins are 57 / 7 * 7 = 57.000004, so the last bin takes in a 58th cell.
+    Sizes are divided and multiplied in float32, as the reference implementations do. This matters in rare cases, and is
+    kept so that the values are theirs to the bit: 57 cells in 7 bins are 57 / 7 * 7 = 57.000004, so the last bin takes
+    in a 58th cell.
 
-    In a `tf.function` whose shapes are known (all but the batch size), the pooling is compiled by XLA, once for each combination
-    of shapes, which is several times faster than the same operations one by one. The scatter of its gradient is not, because on
-    a CPU it is much slower when compiled; for the same reason, do not wrap a training step in `jit_compile=True` on a CPU, though
-    it works and gives the same values.
+    In a `tf.function` whose shapes are known (all but the batch size), the pooling is compiled by XLA, once for each
+    combination of shapes, which is several times faster than the same operations one by one. Where the largest bin of a
+    call is small, up to 8 x 8 cells, all bins are read cell by cell, at a cost that does not grow with the map; else,
+    or where the shapes say that it is cheaper (`reads_that_win`), maxima of windows are tabled for the whole map. The
+    scatter of its gradient is not compiled, because on a CPU it is much slower when compiled; for the same reason, do
+    not wrap a training step in `jit_compile=True` on a CPU, though it works and gives the same values.
 
     Args:
         features: float32, float16 or bfloat16 [B, H, W, C].
-        boxes: float32 [B, N, 4], (x1, y1, x2, y2). A reversed box (x2 < x1) is one cell for `"fast_rcnn"` and empty for `"article"`.
+        boxes: float32 [B, N, 4], (x1, y1, x2, y2). A reversed box (x2 < x1) is one cell for `"fast_rcnn"` and empty for
+            `"article"`.
         pooled_size: P, or (pooled_height, pooled_width).
         spatial_scale: map cells per pixel.
         bins: `"fast_rcnn"` or `"article"`.
@@ -45,13 +56,13 @@ def roi_pool(features, boxes, pooled_size, spatial_scale=1.0, bins="fast_rcnn"):
         [B, N, pooled_height, pooled_width, C], of the dtype of `features`.
 
     Raises:
-        ValueError: for a wrong rank, last dimension or batch size, a pooled size below 1, a spatial scale that is not positive,
-            unknown bins. tf.errors.InvalidArgumentError where the shape is known only at run time, and for boxes that are not
-            finite (XLA drops that check if the caller compiles this function).
+        ValueError: for a wrong rank, last dimension or batch size, a pooled size below 1, a spatial scale that is not
+            positive, unknown bins. tf.errors.InvalidArgumentError where the shape is known only at run time, and for
+            boxes that are not finite (XLA drops that check if the caller compiles this function).
         TypeError: for features of another dtype, boxes in half precision, a pooled size that is not whole.
 
-    Sources: Girshick, "Fast R-CNN", 2015, section 2.1, and the operator `roi_pool` of torchvision, whose values and gradients
-    these are; Sevilla, "Implementing RoI pooling in TensorFlow + Keras", 2019, for `"article"`.
+    Sources: Girshick, "Fast R-CNN", 2015, section 2.1, and the operator `roi_pool` of torchvision, whose values and
+    gradients these are; Sevilla, "Implementing RoI pooling in TensorFlow + Keras", 2019, for `"article"`.
     """
     features, boxes = check_features_and_boxes(features, boxes, (tf.float32, tf.float16, tf.bfloat16))
     pooled_height, pooled_width = check_pooled_size(pooled_size)
@@ -67,8 +78,8 @@ def _fast_rcnn_bins(first, last, count):
     """First cell and the one after the last, int32 [B, N, count], of every bin between two coordinates in cells."""
     first, last = _round_half_away(first), _round_half_away(last)
     size = tf.maximum(last - first + 1, 1)
-    # The float32 quotient, by way of float64: graph optimisers turn a division by a constant into a multiplication by its
-    # reciprocal, which in float32 is off by a bit and moves a bin by a cell.
+    # The float32 quotient, by way of float64: graph optimisers turn a division by a constant into a multiplication by
+    # its reciprocal, which in float32 is off by a bit and moves a bin by a cell.
     bin_size = tf.cast(tf.cast(tf.cast(size, tf.float32), tf.float64) / count, tf.float32)[..., None]
     start = tf.floor(tf.range(count, dtype=tf.float32) * bin_size)
     end = tf.math.ceil(tf.range(1, count + 1, dtype=tf.float32) * bin_size)
@@ -99,51 +110,102 @@ def _pool(features, rows, columns):
     batch, height, width, _ = shape = tf.unstack(tf.shape(features))
     first_row = tf.range(batch)[:, None, None] * height
     bins = dict(
-        map_width=width if features.shape[2] is None else features.shape[2],
         rows=tuple(first_row + tf.clip_by_value(edge, 0, height) for edge in rows),
-        columns=tuple(tf.clip_by_value(edge, 0, width) for edge in columns),
-        row_sides=window_sides(features.shape[1], rows[0].shape[-1]),
-        column_sides=window_sides(features.shape[2], columns[0].shape[-1]))
-    shapes_known = features.shape[1:].is_fully_defined() and rows[0].shape[1:].is_fully_defined()
-    compiled = shapes_known and not tf.executing_eagerly()
-    maximum, argmax = (_compiled_maximum, _compiled_argmax) if compiled else (_maximum, _argmax)
+        columns=tuple(tf.clip_by_value(edge, 0, width) for edge in columns))
+    maximum, argmax = _ways(features, **bins)
 
     @tf.custom_gradient
     def pool(features):
+        pooled = maximum(features, **bins)
+
         def gradient(upstream):
             size = tf.size(features)
-            # With more segments than values, the kernel goes through the values once, on one thread, where it would otherwise go
-            # through all of them once for each of its blocks of segments. Summed in float32: halves would lose most of a long sum.
+            # With more segments than values, the kernel goes through the values once, on one thread, where it would
+            # otherwise go through all of them once for each of its blocks of segments. Summed in float32: halves would
+            # lose most of a long sum.
             segments = tf.maximum(size, tf.size(upstream)) + 1
-            sums = tf.math.unsorted_segment_sum(tf.cast(upstream, tf.float32), argmax(features, **bins), segments)
-            return tf.cast(tf.reshape(sums[:size][::-1], shape), features.dtype)
+            element = argmax(features, pooled, **bins)
+            sums = tf.math.unsorted_segment_sum(tf.cast(upstream, tf.float32), element, segments)
+            return tf.cast(tf.reshape(sums[:size], shape), features.dtype)
 
-        return maximum(features, **bins), gradient
+        return pooled, gradient
 
     return pool(features)
 
 
-def _maximum(features, **bins):
-    return bin_maximum(_cells(features), 0, **bins)
+def _ways(features, rows, columns):
+    """Two functions: (features, **bins) -> the maximum of every bin; (features, maximum, **bins) -> its element."""
+    (_, count, lines), (_, _, places) = rows[0].shape, columns[0].shape
+    shapes_known = features.shape[1:].is_fully_defined() and None not in (count, lines, places)
+    if not shapes_known or tf.executing_eagerly():
+        return _maximum, _argmax
+    if count == 0 or GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+        return _compiled_maximum, _compiled_argmax   # compiled with the caller, where each of several ways would be
+
+    largest = [tf.reduce_max(end - start) for start, end in (rows, columns)]
+    to_maximum, to_argmax = reads_that_win(features.shape, count, lines, places)
+    longest = [largest_bin(length, bins) for length, bins in zip(features.shape[1:3], (lines, places))]
+    reaches = sorted({tuple(min(reach, most) for most in longest) for reach in REACHES})
+
+    def choose(table, by_cells, most_reads):
+        worth = [reach for reach in reaches if reach[0] * reach[1] <= most_reads]
+        too_small = [tf.reduce_any(tf.stack(largest) > reach) for reach in worth]
+        ways = [functools.partial(by_cells, reach=reach) for reach in worth] + [table]
+        return tf.switch_case(tf.add_n([tf.cast(each, tf.int32) for each in too_small]), ways) if worth else table()
+
+    def maximum(features, **bins):
+        return choose(functools.partial(_compiled_maximum, features, **bins),
+                      functools.partial(_compiled_cells_maximum, features, **bins), to_maximum)
+
+    def argmax(features, maximum, **bins):
+        return choose(functools.partial(_compiled_argmax, features, maximum, **bins),
+                      functools.partial(_compiled_cells_argmax, features, maximum, **bins), to_argmax)
+
+    return maximum, argmax
 
 
-def _argmax(features, **bins):
-    """The element of `features` that is the maximum of each bin, int32, counted backwards from the last; size where empty."""
-    # One int64 holds the value above and the element below, so that the maximum finds both, and of equal values the element that
-    # comes first, which counted backwards is the larger. As integers, the bits of negative floats run the wrong way.
+def reads_that_win(features_shape, count, pooled_height, pooled_width):
+    """The most reads a bin at which reading all its cells beats the table: (for the maximum, for its element).
+
+    To table a cell takes about 16 reads for each size of window, 48 with its element; to look a bin up takes 4, or 8.
+    """
+    _, height, width, _ = features_shape
+    table = len(window_sides(height, pooled_height)) * len(window_sides(width, pooled_width)) * height * width
+    cells_of_table = table / (count * pooled_height * pooled_width)
+    return 4 + 16 * cells_of_table, 8 + 48 * cells_of_table
+
+
+def _maximum(features, rows, columns):
+    return bin_maximum(_cells(features), 0, **_table(features, rows, columns), rows=rows, columns=columns)
+
+
+def _argmax(features, maximum, rows, columns):
+    """The element of `features` that is the maximum of each bin, int32; its size where a bin is empty."""
+    # One int64 holds the value above and the element below, so that the maximum finds both, and of equal values the
+    # element that comes first, which counted backwards is the larger. As integers, the bits of negative floats run the
+    # wrong way.
     bits = tf.bitcast(tf.cast(features, tf.float32), tf.int32)
     bits = tf.where(bits < 0, -(2**31) - bits, bits)
-    size = tf.size(features)
-    element = tf.reshape(tf.range(size - 1, -1, -1), tf.shape(features))
-    keys = tf.cast(bits, tf.int64) * 2**32 + tf.cast(element, tf.int64)
-    return tf.cast(bin_maximum(_cells(keys), size, **bins), tf.int32)
+    last = tf.size(features) - 1
+    backwards = tf.reshape(tf.range(last, -1, -1), tf.shape(features))
+    keys = tf.cast(bits, tf.int64) * 2**32 + tf.cast(backwards, tf.int64)
+    largest = bin_maximum(_cells(keys), -1, **_table(features, rows, columns), rows=rows, columns=columns)
+    return last - tf.cast(largest, tf.int32)
 
 
 def _cells(features):
     return tf.reshape(features, [-1, features.shape[3] or tf.shape(features)[3]])
 
 
-# Compiled, the rows of the table are compared as they are read, and never written out four times. Kept at module level so that
-# every call with the same shapes, such as each glimpse of a network, shares one compilation.
-_compiled_maximum = tf.function(_maximum, jit_compile=True, autograph=False)
-_compiled_argmax = tf.function(_argmax, jit_compile=True, autograph=False)
+def _table(features, rows, columns):
+    return dict(
+        map_width=tf.shape(features)[2] if features.shape[2] is None else features.shape[2],
+        row_sides=window_sides(features.shape[1], rows[0].shape[-1]),
+        column_sides=window_sides(features.shape[2], columns[0].shape[-1]))
+
+
+# Compiled, what is read is compared as it is read, and never written out. Kept at module level so that every call with
+# the same shapes, such as each glimpse of a network, shares one compilation.
+_compiled_maximum, _compiled_argmax, _compiled_cells_maximum, _compiled_cells_argmax = (
+    tf.function(function, jit_compile=True, autograph=False)
+    for function in (_maximum, _argmax, cells_maximum, cells_argmax))

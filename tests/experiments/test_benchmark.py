@@ -1,5 +1,6 @@
 """The benchmark's entry point, and a tiny run of the RoI pooling benchmark without torchvision."""
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -41,23 +42,32 @@ def test_bad_usage_exits_with_2(fake, capsys, arguments, words):
 
 @pytest.mark.parametrize("operator, contenders", [
     ("roi_pool", ["ours", "ours, shapes unknown", "map_fn layer"]), ("roi_align", ["ours", "ours, shapes unknown"])])
-def test_tiny_run_without_torchvision_says_what_it_left_out(operator, contenders):
-    # In a process of its own, where no torchvision can be imported.
+def test_tiny_run_without_torchvision_says_what_it_left_out(tmp_path, operator, contenders):
+    # In processes of their own, where no torchvision can be imported.
+    (tmp_path / "torchvision.py").write_text("raise ImportError")
     program = f"""
-import json, sys, types
-sys.modules["torchvision"] = None
+import json, types
 from experiments.benchmark import roi_pooling
-result = roi_pooling.run(types.SimpleNamespace(runs=1, operator={operator!r}), workloads=[((1, 6, 7, 2), 3, 2)], sides=[], memory=False)
+workloads = [((1, 6, 7, 2), 3, 2, None), ((1, 9, 9, 2), 3, 2, 8)]
+result = roi_pooling.run(types.SimpleNamespace(runs=1, operator={operator!r}), workloads, sides=[], threads=(1, 2), memory=False)
 print(json.dumps(result))
 print(roi_pooling.table(result))
 """
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment).stdout
     result, _, text = output.partition("\n")
     result = json.loads(result)
     assert "torchvision is not installed" in text
     assert result["operator"] == operator and f"{operator}, median of 1 runs" in text
-    assert list(result["workloads"][0]["contenders"]) == contenders
-    for name in (*contenders, "[1, 6, 7, 2] x3 @2"):
+    assert [timed["threads"] for timed in result["timed"]] == [1, 2]
+    for timed in result["timed"]:
+        # The usual layer is timed once.
+        assert [list(workload["contenders"]) for workload in timed["workloads"]] == [
+            [name for name in contenders if name != "map_fn layer" or timed["threads"] == 2]] * 2
+        ours = timed["workloads"][0]["contenders"]["ours"]["forward"]
+        assert ours["over_ours_wall"] == ours["over_ours_cpu"] == 1 and ours["wall_ms"] > 0 < ours["cpu_ms"]
+    for name in (*contenders, "[1, 6, 7, 2] x3 @2", "[1, 9, 9, 2] x3 of 8 cells @2", "1 thread\n", "2 threads\n"):
         assert name in text
 
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 from hypothesis import given, settings, strategies as st
 
 from glimpse.ops import roi_pool
+from glimpse.ops.roi_pool import reads_that_win
 
 repeatable = settings(deadline=None, derandomize=True, max_examples=50)
 
@@ -144,6 +145,43 @@ def test_every_mode_gives_the_same(slow_roi_pool, mode):
     np.testing.assert_allclose(gradient, scattered(where, upstream, features.shape), atol=1e-5)
 
 
+@pytest.mark.parametrize("most_cells", [2, 3, 4, 5, 6, 7, 8, 9, 14])
+def test_bins_of_every_size_have_the_values_and_gradients_of_the_loops(slow_roi_pool, most_cells):
+    # In 3 bins on a map of 48 x 40, up to 8 x 8 cells a bin are read one by one, and larger ones looked up in a table.
+    random = np.random.default_rng(most_cells)
+    features = random.integers(-3, 4, (2, 48, 40, 2)).astype("float32")   # many ties
+    corner, side = random.uniform(-3, 44, (2, 12, 2)), random.uniform(0, 3 * most_cells - 4, (2, 12, 2))
+    side[:, 0], corner[:, 0] = 3 * most_cells - 1, 0   # a box of the largest bins
+    boxes = np.concatenate([corner, corner + side], axis=-1).astype("float32")
+    upstream = random.standard_normal((2, 12, 3, 3, 2)).astype("float32")
+    pooled, where = slow_roi_pool(features, boxes, (3, 3))
+    found, gradient = _pool_in_thirds(features, boxes, upstream)
+    np.testing.assert_array_equal(found, pooled)
+    np.testing.assert_allclose(gradient, scattered(where, upstream, features.shape), atol=1e-5)
+
+
+_pool_in_thirds = tf.function(
+    lambda features, boxes, upstream: pooled_and_gradient(lambda *inputs: roi_pool(*inputs, 3), features, boxes, upstream))
+
+
+@pytest.mark.parametrize("shape, bins, expected", [
+    # Windows of 1 and 3 cells a side: 4 tables of 64 cells for 4 bins, of 1024 for 64 x 49.
+    ([None, 8, 8, 2], (1, 2, 2), (4 + 16 * 4 * 16, 8 + 48 * 4 * 16)),
+    ([8, 32, 32, 64], (64, 7, 7), (4 + 16 * 4 * 1024 / 3136, 8 + 48 * 4 * 1024 / 3136))])
+def test_reads_that_win(shape, bins, expected):
+    assert reads_that_win(shape, *bins) == pytest.approx(expected)
+
+
+def test_bins_are_read_cell_by_cell_only_where_that_can_be_cheaper():
+    def reads_cells(rois):
+        pool = tf.function(lambda *inputs: roi_pool(*inputs, 2))
+        graph = pool.get_concrete_function(tf.TensorSpec([1, 8, 8, 2]), tf.TensorSpec([1, rois, 4])).graph
+        return any(op.type in ("Case", "StatelessCase", "If", "StatelessIf") for op in graph.get_operations())
+
+    # At most 4 + 16 * 4 * 64 / (4 * rois) reads: up to 204 RoIs that is the 9 of a bin of 3 x 3 cells.
+    assert reads_cells(204) and not reads_cells(205)
+
+
 def test_values_of_torchvision_as_recorded(patterned):
     pooled, gradient = pooled_and_gradient(lambda *inputs: roi_pool(*inputs, (2, 3)), *patterned, np.ones((1, 6, 2, 3, 1), "f"))
     np.testing.assert_array_equal(pooled[0, ..., 0], [
@@ -157,8 +195,9 @@ def test_values_of_torchvision_as_recorded(patterned):
     np.testing.assert_array_equal(gradient[0, ..., 0], expected)
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function], ids=["eager", "graph"])
 @pytest.mark.parametrize("scale", [1.0, 1 / 16, 0.3])
-def test_values_of_torchvision(torchvision_values, scale):
+def test_values_of_torchvision(torchvision_values, scale, wrap):
     random = np.random.default_rng(5)
     for pooled_size in [(7, 7), (2, 5)]:
         features = random.integers(-3, 4, (2, 31, 57, 4)).astype("float32")
@@ -167,10 +206,10 @@ def test_values_of_torchvision(torchvision_values, scale):
         boxes = boxes.astype("float32")
         upstream = random.standard_normal((2, 100, *pooled_size, 4)).astype("float32")
         pooled, gradient = torchvision_values("roi_pool", features, boxes, upstream, pooled_size, scale)
-        found, found_gradient = pooled_and_gradient(
-            lambda *inputs: roi_pool(*inputs, pooled_size, scale), features, boxes, upstream)
+        found, found_gradient = wrap(lambda *inputs: pooled_and_gradient(
+            lambda *i: roi_pool(*i, pooled_size, scale), *inputs))(features, boxes, upstream)
         np.testing.assert_array_equal(found, pooled)
-        np.testing.assert_allclose(found_gradient, gradient, atol=1e-4)
+        np.testing.assert_array_equal(found_gradient, gradient)
 
 
 # --- gradients
@@ -288,8 +327,9 @@ def test_static_shape_is_known_where_it_can_be():
 @pytest.mark.parametrize("signature, compiled", [(([None, 8, 9, 3], [None, 5, 4]), True), (([1, None, 9, 3], [1, 5, 4]), False)])
 def test_the_pooling_is_compiled_where_shapes_are_known(signature, compiled):
     pool = tf.function(lambda *inputs: roi_pool(*inputs, 2), input_signature=[tf.TensorSpec(shape) for shape in signature])
-    called = [op for op in pool.get_concrete_function().graph.get_operations() if op.type.endswith("PartitionedCall")]
-    assert any(op.get_attr("_XlaMustCompile") for op in called) == compiled
+    graph = pool.get_concrete_function().graph.as_graph_def()
+    nodes = [node for body in (graph.node, *(function.node_def for function in graph.library.function)) for node in body]
+    assert any(node.attr["_XlaMustCompile"].b for node in nodes if node.op.endswith("PartitionedCall")) == compiled
 
 
 def test_saved_model(tmp_path):

@@ -1,0 +1,61 @@
+"""The maximum over every small bin of a map, read cell by cell: the cost is that of the bins, however large the map.
+
+Every bin is read as if it had `reach` lines and columns, where those beyond its end are its last one again. Compiled by
+XLA, the cells are compared as they are read.
+"""
+import tensorflow as tf
+
+
+def cells_maximum(features, rows, columns, reach):
+    """The maximum over every bin of a grid per box, channel by channel.
+
+    Args:
+        features: [B, H, W, C], of which all but B is known.
+        rows: pair of int32 [B, N, pooled_height]: first line of a bin and the line after its last, counted over all
+            maps.
+        columns: pair of int32 [B, N, pooled_width], the same within a line.
+        reach: (lines, columns) of the largest bin at least.
+
+    Returns:
+        [B, N, pooled_height, pooled_width, C], of the dtype of `features`; 0 where a bin has no cells.
+    """
+    maximum = None
+    for _, values in _cells(features, rows, columns, reach):
+        maximum = values if maximum is None else tf.maximum(maximum, values)
+    return tf.where(_empty(rows, columns), tf.zeros([], features.dtype), maximum)
+
+
+def cells_argmax(features, maximum, rows, columns, reach):
+    """The element of `features` that is the first, in row-major order, to be the maximum of a bin; its size where there
+    is none.
+
+    Args:
+        features, rows, columns, reach: as for `cells_maximum`.
+        maximum: what that gives.
+
+    Returns:
+        int32, of the shape of `maximum`.
+    """
+    first = None
+    for cell, values in reversed(list(_cells(features, rows, columns, reach))):
+        first = cell if first is None else tf.where(values == maximum, cell, first)
+    channels = features.shape[3]
+    return tf.where(_empty(rows, columns), tf.size(features), first * channels + tf.range(channels))
+
+
+def _cells(features, rows, columns, reach):
+    """The cells of every bin in row-major order, one of each bin at a time: int32 [B, N, i, j, 1], and their values
+    [..., C]."""
+    table = tf.reshape(features, [-1, features.shape[3]])
+    (row, row_end), (column, column_end) = rows, columns
+    for i in range(reach[0]):
+        line = tf.minimum(row + i, row_end - 1) * features.shape[2]
+        for j in range(reach[1]):
+            cell = line[..., :, None] + tf.minimum(column + j, column_end - 1)[..., None, :]
+            cell = tf.maximum(cell, 0)   # a bin that has no cells reads anywhere
+            yield cell[..., None], tf.gather(table, cell)
+
+
+def _empty(rows, columns):
+    (row, row_end), (column, column_end) = rows, columns
+    return ((row_end <= row)[..., :, None] | (column_end <= column)[..., None, :])[..., None]
