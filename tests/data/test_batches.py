@@ -110,7 +110,7 @@ def test_evaluation_batches_cover_all_images_in_order():
     batches = list(evaluation_batches(SCENES, GRID, 4))
     assert [len(batch.images) for batch in batches] == [4, 4, 2]
     assert [e.id for batch in batches for e in batch.examples] == [scene.id for scene in SCENES]
-    assert batches[0].proposals.shape == (4, len(GRID(SCENES[0].image)), 4) and batches[0].valid.all()
+    assert batches[0].proposals.shape == (4, len(GRID(SCENES[0].image)), 4) and batches[0].is_proposal.all()
     assert (batches[0].sizes == 96).all() and (batches[0].scales == 1).all()
 
 

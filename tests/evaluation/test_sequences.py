@@ -49,8 +49,8 @@ def test_it_follows_what_the_evaluation_detects_to_the_draw():
         for row, each in enumerate(followed[first:last]):
             np.testing.assert_allclose(each.deltas, rollout.deltas[row], atol=1e-6)
             np.testing.assert_allclose(each.glimpses, rollout.glimpses[row], atol=1e-4)
-            assert each.detections.valid == found.valid[row] == len(each.detections.boxes)
-            np.testing.assert_allclose(each.detections.scores, found.scores[row, :each.detections.valid], atol=1e-5)
+            assert each.detections.counts == found.counts[row] == len(each.detections.boxes)
+            np.testing.assert_allclose(each.detections.scores, found.scores[row, :each.detections.counts], atol=1e-5)
     one, = follow(network, data, PROPOSALS, 5, image_id="picture-11")
     np.testing.assert_array_equal(one.glimpses, followed[11].glimpses)
     assert one.index == 11 and not list(follow(network, data, PROPOSALS, 5, image_id="picture-12"))
@@ -88,11 +88,11 @@ def test_detections_are_traced_to_their_proposals():
     network.box_heads[0].set_weights([np.zeros_like(weight) for weight in network.box_heads[0].get_weights()])
     followed, = follow(network, examples(1), PROPOSALS, 0)
     sources = detected_proposals(followed)
-    assert len(sources) == followed.detections.valid > 3 and len(set(sources)) > 1
+    assert len(sources) == followed.detections.counts > 3 and len(set(sources)) > 1
     np.testing.assert_allclose(followed.glimpses[sources, 0], followed.detections.boxes, atol=1e-4)
     sequences = sequences_of_detections(followed, 2)
     assert [each.name for each in sequences] == [
-        f"picture-0, detection {place} of {followed.detections.valid}" for place in (1, 2)]
+        f"picture-0, detection {place} of {followed.detections.counts}" for place in (1, 2)]
     for sequence, box, score, label in zip(sequences, *followed.detections[:3]):
         np.testing.assert_array_equal(sequence.boxes[-1], box)
         assert sequence.probabilities[-1, 1 + label] == score and sequence.label == label

@@ -18,7 +18,7 @@ import {name}_sizes
 
 @gin.register("{name}")
 class Mine:
-    def __call__(self, hidden, step, seed, explore):
+    def __call__(self, situation, explore):
         return tf.fill([tf.shape(hidden)[0], 4], {name}_sizes.SIZE)
 '''
 
