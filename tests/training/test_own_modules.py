@@ -19,7 +19,7 @@ import {name}_sizes
 @gin.register("{name}")
 class Mine:
     def __call__(self, situation, explore):
-        return tf.fill([tf.shape(hidden)[0], 4], {name}_sizes.SIZE)
+        return tf.fill([tf.shape(situation.hidden)[0], 4], {name}_sizes.SIZE)
 '''
 
 
