@@ -1,7 +1,7 @@
 """The stacked recurrent controller: fully connected layers fc6 and fc7, each fed by its own last activation.
 
-What differs between the recurrences is one layer, `call(inputs, last)`, registered in gin: `GlimpseDetector.recurrence =
-@relu`, `@gru`, `@no_recurrence`, or a layer of one's own with the same two methods.
+What differs between the recurrences is one layer, `call(inputs, last)`, registered in gin: `GlimpseDetector.recurrence
+= @relu`, `@gru`, `@no_recurrence`, or a layer of one's own with the same two methods.
 """
 
 import gin
@@ -33,7 +33,9 @@ class FullyConnected(keras.layers.Layer):
         Args:
             inputs: float [M, I].
             last: [M, D], the activation of the step before; None at the first.
-        Returns: [M, D].
+
+        Returns:
+            [M, D].
         """
         # The bias comes last: TensorFlow 2.21's graph optimiser fails on ReLU(matmul + bias + matmul) on a CPU.
         return tf.nn.relu(tf.nn.bias_add(self.total(inputs, last), self.bias))
@@ -95,12 +97,14 @@ class Controller(keras.layers.Layer):
         of_its_own: each glimpse has an fc6 and an fc7 of its own, as each stage of Cascade R-CNN has.
     """
 
-    def __init__(self, num_glimpses, units=(256, 256), recurrence=ReluRecurrence, dropout=0.0, of_its_own=False, **kwargs):
+    def __init__(self, num_glimpses, units=(256, 256), recurrence=ReluRecurrence, dropout=0.0, of_its_own=False,
+                 **kwargs):
         super().__init__(**kwargs)
         if not isinstance(units, (tuple, list)) or len(units) != 2:
             raise GlimpseError(f"units must be the widths of fc6 and fc7, two whole numbers, got {units!r}")
         if not callable(recurrence):
-            raise GlimpseError(f"recurrence must be a reference such as @relu, @gru or @no_recurrence, got {recurrence!r}")
+            raise GlimpseError(
+                f"recurrence must be a reference such as @relu, @gru or @no_recurrence, got {recurrence!r}")
         self.dropout = real_number("dropout", dropout, minimum=0, maximum=0.99)
         self.units = units[1]
         layer = recurrence if num_glimpses > 1 else NoRecurrence
@@ -115,7 +119,9 @@ class Controller(keras.layers.Layer):
             step: which glimpse this is, 0 .. T-1.
             state: a pair ([M, D6], [M, D7]) from the step before; None at the first.
             seed: int32 [2] for dropout; None for none.
-        Returns: (output [M, D7], state).
+
+        Returns:
+            (output [M, D7], state).
         """
         fc6, fc7 = self.stages[min(step, len(self.stages) - 1)]
         last6, last7 = state or (None, None)
@@ -131,8 +137,8 @@ class MultiRegion(keras.layers.Layer):
     After glimpse t, fc7 reads the fc6 of the first t regions and zeros for those to come. To be used with a policy that
     does not ask what was seen (`fixed`), and with the fusion "last".
 
-    Source: Gidaris and Komodakis, "Object detection via a multi-region and semantic segmentation-aware CNN model", 2015.
-    Arguments as `Controller`; there is no recurrence, and every fc6 is its glimpse's own.
+    Source: Gidaris and Komodakis, "Object detection via a multi-region and semantic segmentation-aware CNN model",
+    2015. Arguments as `Controller`; there is no recurrence, and every fc6 is its glimpse's own.
     """
 
     def __init__(self, num_glimpses, units=(256, 256), recurrence=None, dropout=0.0, of_its_own=False, **kwargs):

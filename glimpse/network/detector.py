@@ -69,9 +69,9 @@ class GlimpseDetector(keras.Model):
         controller: class of the layers over the pooled glimpses, see `glimpse.network.controller`.
         units: widths of fc6 and fc7.
         recurrence, dropout: of the controller, see there.
-        pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box; "crop", R-CNN as
-            a control (Girshick et al. 2014): each glimpse is cut from the image, warped to pooled_size * stride pixels,
-            and goes through the backbone by itself, so that no feature map is shared.
+        pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box; "crop", R-CNN
+            as a control (Girshick et al. 2014): each glimpse is cut from the image, warped to pooled_size * stride
+            pixels, and goes through the backbone by itself, so that no feature map is shared.
         delta_input: fc6 also takes the delta of the glimpse that it looks at, 0 for the proposal [ours].
         fusion: how fc7 of all glimpses becomes one vector, a function of `glimpse.network.fusions`.
         policy_gradient: how far it reaches: "head", the policy's own weights, or "controller", what fed it too.
@@ -81,7 +81,8 @@ class GlimpseDetector(keras.Model):
         score: probabilities of the classes are those after the "last" glimpse, or the "mean" over all (Cascade R-CNN).
         box_scale: the box head predicts deltas divided by this (Fast R-CNN normalises its targets so).
 
-    Raises: GlimpseError that names the parameter and its value.
+    Raises:
+        GlimpseError: names the parameter and its value.
     """
 
     def __init__(self, num_classes, num_glimpses=gin.REQUIRED, backbone=gin.REQUIRED, policy=None,
@@ -149,12 +150,15 @@ class GlimpseDetector(keras.Model):
             sizes: int32 [B, 2], height and width of each image where it is padded to those of `images`.
             feature_map: what `shared_map` gives of `images`, where it is known already.
             objects: float32 [B, G, 4], the true boxes, filled up with empty ones; the policy `oracle` alone sees them.
-        Returns: a Rollout.
+
+        Returns:
+            a Rollout.
         """
         feature_map = self.shared_map(images) if feature_map is None else feature_map
         limits = image_limits(images, sizes)
         drop_seed = tf.random.fold_in(seed, 0) if dropout else None
-        known = self.first_look(self.pooled_vectors(feature_map, proposals, tf.zeros_like(proposals)), proposals, drop_seed)
+        known = self.first_look(self.pooled_vectors(feature_map, proposals, tf.zeros_like(proposals)), proposals,
+                                drop_seed)
         truth = None if objects is None else tf.reshape(nearest_objects(proposals, objects), [-1, 4])
         if episodes is not None:
             width = tf.shape(proposals)[1]
@@ -174,7 +178,8 @@ class GlimpseDetector(keras.Model):
             deltas.append(delta)
             glimpses = boxes.clip(boxes.decode(delta, proposals), *limits)
             drop_seed = tf.random.fold_in(seed, 2 * step + 2) if dropout else None
-            known = self.next_look(self.pooled_vectors(feature_map, glimpses, delta), glimpses, known, step + 1, drop_seed)
+            known = self.next_look(self.pooled_vectors(feature_map, glimpses, delta), glimpses, known, step + 1,
+                                   drop_seed)
             history.append(known)
 
         def by_image(steps, *shape):  # list of [B * M, ...] or [B, M, ...] -> [B, M, len, ...]
@@ -191,11 +196,11 @@ class GlimpseDetector(keras.Model):
                        by_image(probabilities, classes + 1))
 
     def shared_map(self, images):
-        """What all glimpses of an image are taken from, [B, H, W, C]: its feature map, or the image, with pooling "crop"."""
+        """What all glimpses of an image are taken from, [B, H, W, C]: its feature map, or with "crop" the image."""
         return tf.cast(images, tf.float32) if self.pooling == "crop" else self.backbone(images)
 
     def pool(self, feature_map, glimpses):
-        """Glimpses [B, M, 4], xyxy in pixels of the image, of the shared map: [B, M, pooled_height, pooled_width, C]."""
+        """Glimpses [B, M, 4], xyxy in pixels of the image, pooled: [B, M, pooled_height, pooled_width, C]."""
         if self.pooling == "max":
             return roi_pool(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride)
         if self.pooling == "align":
@@ -258,7 +263,8 @@ class GlimpseDetector(keras.Model):
 
         Args:
             rollout: of `call`, or anything with its fields references, box_deltas and probabilities.
-            images: whose size counts; sizes: as in `call`.
+            images: whose size counts.
+            sizes: as in `call`.
             glimpse: after which glimpse, 0 .. T-1; the last unless given.
         """
         placed = boxes.decode(rollout.box_deltas[:, :, glimpse], rollout.references[:, :, glimpse, None])
@@ -271,14 +277,19 @@ class GlimpseDetector(keras.Model):
         Args:
             images, proposals, seed, sizes, objects: as in `call` (only the random policy draws here).
             is_proposal, thresholds: those of `suppress`.
-        Returns: (Detections, Rollout).
+
+        Returns:
+            (Detections, Rollout).
         """
         rollout = self(images, proposals, seed, sizes=sizes, objects=objects)
         return suppress(*self.predictions(rollout, images, sizes), is_proposal, **thresholds), rollout
 
 
 def nearest_objects(proposals, objects):
-    """The true box that each proposal overlaps most, by 0.5 or more, else the proposal: [B, N, 4], [B, G, 4] -> [B, N, 4]."""
+    """The true box that each proposal overlaps most, by 0.5 or more, else the proposal.
+
+    [B, N, 4], [B, G, 4] -> [B, N, 4].
+    """
     objects = tf.concat([tf.zeros_like(objects[:, :1]), objects], axis=1)  # one at least, empty
     overlaps = boxes.paired_iou(proposals[:, :, None], objects[:, None])
     nearest = tf.gather(objects, tf.argmax(overlaps, axis=-1), batch_dims=1)
@@ -306,7 +317,7 @@ def suppress(placed, probabilities, is_proposal=None, score_threshold=0.01, nms_
 
 
 def image_limits(images, sizes):
-    """Height and width that the boxes [B, M, 4] of images [B, H, W, C] are cut to, each [1] or [B, 1]; sizes as in `call`."""
+    """Height and width that boxes of images [B, H, W, C] are cut to, each [1] or [B, 1]; sizes as in `call`."""
     if sizes is None:
         return tf.shape(images)[1:2], tf.shape(images)[2:3]
     return sizes[:, :1], sizes[:, 1:]

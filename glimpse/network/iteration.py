@@ -11,13 +11,15 @@ from glimpse.network.detector import image_limits, suppress
 
 
 def detect_again(detector, images, proposals, seed, iterations, sizes=None, is_proposal=None):
-    """GlimpseDetector.detect, then again from the box that each proposal has become, for its most probable object class.
+    """GlimpseDetector.detect, then again from what each proposal has become for its most probable object class.
 
     Args:
         detector: a GlimpseDetector, of one glimpse as it is used in the source.
         images, proposals, seed, sizes, is_proposal: as in its `detect`.
         iterations: how often it starts again.
-    Returns: Detections of the last time; the number of glimpses of each proposal, int32 [B, N].
+
+    Returns:
+        Detections of the last time; the number of glimpses of each proposal, int32 [B, N].
     """
     feature_map = detector.shared_map(images)
     for _ in range(iterations):

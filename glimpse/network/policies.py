@@ -8,10 +8,10 @@ A policy says by `role` what it is in a study:
     "rival"    it looks where the heads answer, without weights of its own: `refine`
     "ceiling"  it is told the truth, and so is no result: `oracle`
 
-A policy of one's own is a callable of this kind, registered with `@gin.register`; docs/your_policy.md builds one. What a
-policy that learns offers beyond the call says which estimators can train it: `smooth = True` for `pathwise`, where its
-deltas are differentiable in its weights; `log_probability(inputs, deltas)` for `reinforce` and `ppo`, the logarithm of the
-probability (density) of deltas that it drew; `candidates` for `expectation`. The deltas count as constants in
+A policy of one's own is a callable of this kind, registered with `@gin.register`; docs/your_policy.md builds one. What
+a policy that learns offers beyond the call says which estimators can train it: `smooth = True` for `pathwise`, where
+its deltas are differentiable in its weights; `log_probability(inputs, deltas)` for `reinforce` and `ppo`, the logarithm
+of the probability (density) of deltas that it drew; `candidates` for `expectation`. The deltas count as constants in
 `log_probability`: with a gradient through its own sample, a Gaussian's log-probability would not depend on the mean.
 """
 
@@ -81,7 +81,8 @@ class LearnedPolicy(keras.layers.Layer):
         self.bound = bound if bound is None else real_number("learned.bound", bound, minimum=1e-3)
         if bound is not None:
             if np.abs(start).max() >= bound:
-                raise GlimpseError(f"learned.initial_delta must lie within learned.bound={bound}, got {initial_delta!r}")
+                raise GlimpseError(
+                    f"learned.initial_delta must lie within learned.bound={bound}, got {initial_delta!r}")
             start = bound * np.arctanh(start / bound)
         self.linear = keras.layers.Dense(
             4, name="glimpse_head", kernel_initializer=keras.initializers.RandomNormal(0.0, kernel_deviation),
@@ -121,8 +122,8 @@ class LearnedPolicy(keras.layers.Layer):
 class OffsetPolicy(LearnedPolicy):
     """`learned`, counted from the box that the heads answer now in place of the proposal [ours].
 
-    With its head at rest this is `refine`: what it learns is where else than at the box just found to look. Arguments as
-    `LearnedPolicy`; an `initial_delta` of zeros starts at the refined box.
+    With its head at rest this is `refine`: what it learns is where else than at the box just found to look. Arguments
+    as `LearnedPolicy`; an `initial_delta` of zeros starts at the refined box.
     """
 
     def inputs(self, situation):
