@@ -1,9 +1,10 @@
-"""RoI pooling or RoI align against the compiled operators of torchvision and, for RoI pooling, the nested `map_fn` layer that is
-usually written instead.
+"""RoI pooling or RoI align against the compiled operators of torchvision and, for RoI pooling, the nested `map_fn`
+layer that is usually written instead.
 
-All contenders run in one process, in turn, run by run, so that whatever else the machine does falls on all of them; compare the
-ratios, not the milliseconds. `ours` is the operator in a `tf.function` of known shapes, where `roi_pool` is compiled; `ours, shapes
-unknown` is the same function traced once for every shape. Features and boxes are random, the corners of a box uniform over the map.
+All contenders run in one process, in turn, run by run, so that whatever else the machine does falls on all of them;
+compare the ratios, not the milliseconds. `ours` is the operator in a `tf.function` of known shapes, where `roi_pool` is
+compiled; `ours, shapes unknown` is the same function traced once for every shape. Features and boxes are random, the
+corners of a box uniform over the map.
 """
 import functools
 import multiprocessing
@@ -44,7 +45,8 @@ def add_flags(parser):
 def run(options, workloads=WORKLOADS, sides=SIDES, memory=True):
     """Times and measures everything; a dictionary of plain numbers and strings."""
     runs, operator = options.runs, options.operator
-    result = {"machine": _machine(), "versions": _versions(), "operator": operator, "runs": runs, "left_out": _left_out()}
+    result = {"machine": _machine(), "versions": _versions(), "operator": operator, "runs": runs,
+              "left_out": _left_out()}
     result["workloads"] = []
     for shape, rois, pooled_size in workloads:
         print(f"timing {shape} x{rois} @{pooled_size}", file=sys.stderr, flush=True)
@@ -52,7 +54,8 @@ def run(options, workloads=WORKLOADS, sides=SIDES, memory=True):
     result["box_sides"] = [_time_box_side(operator, side, workloads[0], runs) for side in sides]
     if memory:
         for name in ("ours", "ours, shapes unknown", *(["torchvision"] if torch else [])):
-            for measured, workload in zip(_in_new_process(_peak_memory, operator, name, workloads), result["workloads"]):
+            for measured, workload in zip(_in_new_process(_peak_memory, operator, name, workloads),
+                                          result["workloads"]):
                 workload["contenders"][name]["peak_mib"] = measured
     result["machine"]["load_after"] = os.getloadavg()[0]
     return result
@@ -62,11 +65,15 @@ def table(result):
     """The result as text."""
     machine = result["machine"]
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, load {machine['load_before']:.1f} to {machine['load_after']:.1f}, "
+        f"{machine['processor']}, {machine['cores']} cores, "
+        f"load {machine['load_before']:.1f} to {machine['load_after']:.1f}, "
         + ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
         f"{result['operator']}, median of {result['runs']} runs; allocator: {machine['allocator']}",
-        "peak: memory of one call beyond its inputs, forward / forward and back, with every buffer returned to the system", *result["left_out"], "",
-        f"{'features, RoIs an image, pooled size':40}{'contender':24}{'forward':>12}{'and back':>12}{'over ours':>18}{'peak MiB':>16}"]
+        "peak: memory of one call beyond its inputs, forward / forward and back, with every buffer returned to the "
+        "system",
+        *result["left_out"], "",
+        f"{'features, RoIs an image, pooled size':40}{'contender':24}{'forward':>12}{'and back':>12}{'over ours':>18}"
+        f"{'peak MiB':>16}"]
     for workload in result["workloads"]:
         title = f"{workload['features']} x{workload['rois']} @{workload['pooled_size']}"
         ours = workload["contenders"]["ours"]
@@ -75,7 +82,8 @@ def table(result):
             runs = f"  (back: {times['both']['runs']} run)" if times["both"]["runs"] < result["runs"] else ""
             peak = " / ".join(f"{mib:.0f}" for mib in times.get("peak_mib", {}).values()) or "-"
             lines.append(
-                f"{title:40}{name:24}{times['forward']['ms']:9.1f} ms{times['both']['ms']:9.1f} ms{ratios:>18}{peak:>16}{runs}")
+                f"{title:40}{name:24}{times['forward']['ms']:9.1f} ms{times['both']['ms']:9.1f} ms"
+                f"{ratios:>18}{peak:>16}{runs}")
             title = ""
         lines.append("")
     if result["box_sides"]:
@@ -142,9 +150,12 @@ def _arrays(shape, rois, pooled_size):
 
 
 def _contenders(operator):
-    """Each takes features, boxes, upstream gradient and pooled size, and gives two functions: forward, and forward plus backward."""
+    """Each takes features, boxes, upstream gradient and pooled size, and gives two functions: forward, and forward plus
+    backward.
+    """
     unknown = tf.TensorSpec([None] * 4), tf.TensorSpec([None, None, 4]), tf.TensorSpec([None] * 5)
-    contenders = {"ours": functools.partial(_ours, operator), "ours, shapes unknown": functools.partial(_ours, operator, specs=unknown)}
+    contenders = {"ours": functools.partial(_ours, operator),
+                  "ours, shapes unknown": functools.partial(_ours, operator, specs=unknown)}
     if torch:
         contenders["torchvision"] = functools.partial(_torchvision, operator)
     return contenders | ({"map_fn layer": _map_fn_layer} if operator == "roi_pool" else {})
@@ -167,7 +178,8 @@ def _map_fn_layer(features, boxes, upstream, pooled_size):
         return tf.reduce_max(feature_map[rows, columns], axis=[0, 1])
 
     def pool_one(feature_map, box):
-        top, left, bottom, right = (tf.cast(size * box[k], tf.int32) for k, size in enumerate((height, width, height, width)))
+        top, left, bottom, right = (tf.cast(size * box[k], tf.int32)
+                                    for k, size in enumerate((height, width, height, width)))
         grid = range(pooled_size)
         return tf.stack([tf.stack([bin_of(feature_map, top, left, bottom, right, i, j) for j in grid]) for i in grid])
 
@@ -231,7 +243,8 @@ def _in_new_process(function, *arguments):
 
 
 def _peak_memory(operator, name, workloads):
-    """MiB that a call takes at its peak, its result included and its inputs not, forward and both, for every workload."""
+    """MiB that a call takes at its peak, its result included and its inputs not, forward and both, for every workload.
+    """
     peaks = []
     for shape, rois, pooled_size in workloads:
         forward, both = _contenders(operator)[name](*_arrays(shape, rois, pooled_size), pooled_size)
@@ -255,7 +268,8 @@ def _status(key):
 
 
 def _left_out():
-    return [] if torch else ["torchvision is not installed, and left out: pip install torch==2.14.1 torchvision==0.29.1"]
+    return [] if torch else [
+        "torchvision is not installed, and left out: pip install torch==2.14.1 torchvision==0.29.1"]
 
 
 def _versions():
@@ -265,7 +279,8 @@ def _versions():
 
 def _machine():
     with open("/proc/cpuinfo") as file:
-        processor = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
+        processor = next((line.split(":")[1].strip() for line in file if line.startswith("model name")),
+                         platform.machine())
     allocator = {name: os.environ[name] for name in MALLOC if name in os.environ}
     return {
         "processor": processor,

@@ -43,15 +43,15 @@ class DigitScenes:
     """Scene i of a split is a function of (seed, split, i) alone, composed when it is first asked for and then kept.
 
     Args:
-      split: "train", "validation" or "test"; their digits come from disjoint samples.
-      sizes: number of scenes in each split, {"train": 4000, ...}.
-      seed: of the data set, apart from the seed of a run, so that all runs of a study see the same scenes.
-      image_size: height and width of a scene in pixels.
-      most_digits: a scene holds 1 to this many digits.
-      digit_heights: (smallest, largest) height in pixels, drawn log-uniformly.
-      stretches: (smallest, largest) horizontal stretch of a digit, drawn log-uniformly.
-      fragments: number of pieces of digits strewn over a scene.
-      noise: standard deviation of the Gaussian noise, as a share of full ink.
+        split: "train", "validation" or "test"; their digits come from disjoint samples.
+        sizes: number of scenes in each split, {"train": 4000, ...}.
+        seed: of the data set, apart from the seed of a run, so that all runs of a study see the same scenes.
+        image_size: height and width of a scene in pixels.
+        most_digits: a scene holds 1 to this many digits.
+        digit_heights: (smallest, largest) height in pixels, drawn log-uniformly.
+        stretches: (smallest, largest) horizontal stretch of a digit, drawn log-uniformly.
+        fragments: number of pieces of digits strewn over a scene.
+        noise: standard deviation of the Gaussian noise, as a share of full ink.
     """
 
     class_names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -9,8 +9,12 @@ def pairwise_iou(boxes, others):
     `keras.utils.bounding_boxes.compute_iou` says the same of tensors; on the few boxes of one image it would spend its
     time on the calls of TensorFlow operations.
 
-    Args: boxes [N, 4] and others [M, 4], float, xyxy in continuous pixels (width = x2 - x1).
-    Returns: [N, M] float64 in 0..1; 0 where both boxes have no area.
+    Args:
+        boxes: float [N, 4], xyxy in continuous pixels (width = x2 - x1).
+        others: float [M, 4], likewise.
+
+    Returns:
+        [N, M] float64 in 0..1; 0 where both boxes have no area.
     """
     boxes, others = np.asarray(boxes, np.float64)[:, None], np.asarray(others, np.float64)[None]
     intersection = _area(np.maximum(boxes[..., :2], others[..., :2]), np.minimum(boxes[..., 2:], others[..., 2:]))

@@ -27,8 +27,12 @@ def misses(proposals, objects):
     says how: "too small" if the object is larger, "too far left" if the object's centre lies to the right, "too high"
     if it lies below, and so on.
 
-    Args: proposals and objects, float32 [N, 4] xyxy.
-    Returns: int [N], places in MISSES.
+    Args:
+        proposals: float32 [N, 4], xyxy.
+        objects: float32 [N, 4], xyxy, the object that each proposal overlaps.
+
+    Returns:
+        int [N], places in MISSES.
     """
     deltas = np.asarray(boxes.encode(objects, proposals))
     size = deltas[:, 2:].mean(axis=1) / math.log(LARGEST_RATIO)

@@ -4,10 +4,10 @@ import tensorflow as tf
 
 from glimpse import config
 from glimpse.errors import GlimpseError
+from glimpse.network.policies import CandidatePolicy, LearnedPolicy
 from glimpse.training import run
 from glimpse.training.estimators import Episodes, Expectation, Reinforce
 from glimpse.training.experiment import Experiment
-from glimpse.network.policies import CandidatePolicy, LearnedPolicy
 
 CANDIDATES = "candidates.candidates = [(0, 0, 0.5, 0.5), (0.3, 0, 0, 0), (0, -0.3, 0, 0)]"
 REINFORCE = ["ESTIMATOR = @reinforce()", "POLICY_OPTIMIZER = @keras.optimizers.SGD()"]
@@ -26,13 +26,16 @@ def train(workdir, bindings, steps):
 
 
 @pytest.mark.parametrize("bindings", [
-    [*REINFORCE, "reinforce.baseline = 'batch'", "reinforce.reward = 'gain'", "GlimpseDetector.policy_gradient = 'controller'"],
-    ["ESTIMATOR = @reinforce()", "reinforce.baseline = 'none'", "learned.learnable_deviation = True", "POOLING = 'max'"],
+    [*REINFORCE, "reinforce.baseline = 'batch'", "reinforce.reward = 'gain'",
+     "GlimpseDetector.policy_gradient = 'controller'"],
+    ["ESTIMATOR = @reinforce()", "reinforce.baseline = 'none'", "learned.learnable_deviation = True",
+     "POOLING = 'max'"],
     EXPECTATION,
     ["pathwise.explore = True", "GlimpseDetector.delta_input = True"],
 ], ids=["reinforce, in the controller", "reinforce, learnable deviation", "expectation", "pathwise"])
 def test_every_way_of_learning_moves_the_policy(tmp_path, tiny, bindings):
-    moved, _ = train(tmp_path / "x", [*tiny, "NUM_GLIMPSES = 3", "TRAIN_STEPS = 2", "Experiment.save_every = 2", *bindings], 2)
+    moved, _ = train(tmp_path / "x",
+                     [*tiny, "NUM_GLIMPSES = 3", "TRAIN_STEPS = 2", "Experiment.save_every = 2", *bindings], 2)
     assert all(distance > 0 for distance in moved)
     last = run.read_metrics(tmp_path / "x")[-1]
     assert 0 < last["policy_gradient_agreement"] <= 1.01 and last["glimpse_3/moved"] > 0
@@ -64,7 +67,8 @@ def test_the_value_head_learns_the_returns_of_foreground_episodes():
     for _ in range(300):
         with tf.GradientTape() as tape:
             loss, _ = estimator.loss(policy, looks, seed=None)
-        for variable, gradient in zip(estimator.trainable_variables, tape.gradient(loss, estimator.trainable_variables)):
+        for variable, gradient in zip(estimator.trainable_variables,
+                                      tape.gradient(loss, estimator.trainable_variables)):
             variable.assign_sub(0.1 * gradient)
     np.testing.assert_allclose(estimator.value_head(seen)[..., 0], np.full([1, 2, 2, 1], 0.6), atol=1e-3)
 
@@ -98,7 +102,8 @@ def test_expectation_learns_the_better_candidate():
 
 
 @pytest.mark.parametrize("bindings, message", [
-    (["ESTIMATOR = @reinforce()", "Trainer.episodes = 1"], "Trainer.episodes must be at least 2 for the baseline 'group', got 1"),
+    (["ESTIMATOR = @reinforce()", "Trainer.episodes = 1"],
+     "Trainer.episodes must be at least 2 for the baseline 'group', got 1"),
     (["ESTIMATOR = @expectation()"], r"the estimator 'expectation' is for POLICY=@candidates\(\) alone"),
     (["ESTIMATOR = 'reinforce'"], r"Trainer.estimator must be a reference such as @pathwise\(\), got 'reinforce'"),
     (["POLICY = 'learned'"], r"policy must be a reference such as @learned\(\), got 'learned'"),
@@ -107,7 +112,8 @@ def test_expectation_learns_the_better_candidate():
     (["learned.learnable_deviation = 'no'"], "learned.learnable_deviation must be one of False, True, got 'no'"),
     (["POOLING = 'max'"], "with GlimpseDetector.pooling='align' or 'crop', got LearnedPolicy with 'max'"),
     (["ESTIMATOR = @ppo()", "POLICY_OPTIMIZER = None"], "ppo needs a Trainer.policy_optimizer"),
-    (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"], "reward must be one of 'terminal', 'discrete', 'gain', got 'late'"),
+    (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"],
+     "reward must be one of 'terminal', 'discrete', 'gain', got 'late'"),
 ], ids=str)
 def test_parts_that_do_not_go_together_are_refused(tiny, bindings, message):
     with pytest.raises(GlimpseError, match=message):
