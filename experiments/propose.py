@@ -78,14 +78,14 @@ def table(split, examples, images, proposals):
         numbers.append(len(boxes))
         return boxes
 
-    shares = recall(counted, tqdm((examples[i] for i in images), "recall", len(images), unit="image", leave=False,
-                                  disable=None), IOUS, COUNTS)
+    recalls = recall(counted, tqdm((examples[i] for i in images), "recall", len(images), unit="image", leave=False,
+                                   disable=None), IOUS, COUNTS)
     lines = [
         f"{split}: {len(images)} images, {np.mean(numbers):.0f} proposals an image ({min(numbers)} to {max(numbers)})",
-             f"{'first':>8}" + "".join(f"{f'recall at IoU {iou}':>20}" for iou in IOUS)]
-    for count, row in zip(COUNTS, shares):
+        f"{'first':>8}" + "".join(f"{f'recall at IoU {iou}':>20}" for iou in IOUS)]
+    for count, row in zip(COUNTS, recalls):
         if count is None or count < max(numbers):
-            lines.append(f"{count or 'all':>8}" + "".join(f"{100 * share:18.1f} %" for share in row))
+            lines.append(f"{count or 'all':>8}" + "".join(f"{100 * each:18.1f} %" for each in row))
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
 """What glimpses cost: the time of a training step, and mAP over the time of an image, with and without early stopping.
 
 The pooling of a glimpse and the controller's step over it, with all their gradients, are timed by themselves too: what
-a further glimpse adds to a training step can be told from it.
+a further glimpse adds to a training step follows from it.
 
 All contenders run in one process, in turn, round by round; compare the ratios, not the milliseconds. Trained runs are
 given by --run: first one with T = 1, which the ratios are to, then others. One with more glimpses is timed with all of

@@ -227,7 +227,7 @@ def _torchvision(operator, features, boxes, upstream, pooled_size):
 
 
 def _in_new_process(function, *arguments):
-    """Runs it where nothing ran before and every large buffer goes back to the system, so that memory can be told."""
+    """Runs it where nothing ran before and large buffers go back to the system, so that memory can be measured."""
     # With oneDNN, TensorFlow pools its memory, and a second call would seem to need none.
     settings = {"TF_ENABLE_ONEDNN_OPTS": "0"} | {name: "131072" for name in MALLOC}
     before = {name: os.environ.get(name) for name in settings}

@@ -25,7 +25,7 @@ class Annotation(NamedTuple):
     """One image as its data set describes it, unchecked but for its types.
 
     size: (width, height), or None where none is declared. objects: list of Object, or of Fault for what cannot be read.
-    relative: whether their boxes are shares of the image's width and height, as in YOLO.
+    relative: whether their boxes are fractions of the image's width and height, as in YOLO.
     """
 
     id: str | int

@@ -20,7 +20,7 @@ class RoISampling:
 
     Args:
         rois_per_image: R, foreground and background together.
-        foreground_fraction: at most this share of R is foreground; these `foreground_slots` come first.
+        foreground_fraction: at most this fraction of R is foreground; these `foreground_slots` come first.
         foreground_iou: a proposal is foreground where its overlap with an object is at least this.
         background_iou: (lowest, highest) overlap of background proposals, the highest excluded. Fast R-CNN takes
             [0.1, 0.5), a heuristic hard-example mining for proposals that already look like objects; windows of a grid
@@ -83,8 +83,18 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
 
     Every epoch goes once through `examples` in an order of its own. Without a `Framing`, images must have one size.
     Several batches are made at a time, in threads: most of that is decoding and hashing, outside Python's lock.
-    `features`: callable, images -> feature maps, such as a `glimpse.data.feature_cache`; None leaves them to the
-    network.
+
+    Args:
+        examples: data set, see `glimpse.data.example`.
+        proposals: callable, (image, id) -> [N, 4].
+        sampling: RoISampling.
+        batch_size: images to a step.
+        seed: of the run.
+        first_step: the first step of the batches.
+        last_step: the step after the last one.
+        framing: Framing; None where all images are of one size.
+        features: callable, images -> feature maps, such as a `glimpse.data.feature_cache`; None leaves them to the
+            network.
 
     Returns:
         a tf.data.Dataset of dicts: images uint8 [B, H, W, C], sizes int32 [B, 2] (height, width without padding), rois

@@ -19,7 +19,7 @@ class Framing:
             exceed the second. 600 and 1000 are Fast R-CNN's (Girshick 2015, section 3.1).
         canvas: (height, width) of every batch, multiples of 32, into which every scaled image fits. RoI pooling is
             compiled for it, which is faster on a CPU. None: each batch is as large as its images ask for.
-        flip: share of the training images that are mirrored left to right.
+        flip: fraction of the training images that are mirrored left to right.
     """
 
     def __init__(self, short_side=600, longest_side=1000, canvas=None, flip=0.5):

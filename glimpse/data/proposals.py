@@ -16,7 +16,7 @@ class WindowGrid:
     Args:
         sizes: square roots of the windows' areas, in pixels.
         aspect_ratios: width / height.
-        stride: step between neighbours as a share of the window.
+        stride: step between neighbours as a fraction of the window.
     """
 
     def __init__(self, sizes=(13, 20, 31), aspect_ratios=(0.5, 0.9), stride=0.45):
@@ -44,7 +44,7 @@ def _places(length, window, stride):
 
 
 def recall(proposals, examples, iou_thresholds, counts=(None,)):
-    """Share of the objects (difficult ones left out) that one of an image's first proposals overlaps.
+    """Fraction of the objects (difficult ones left out) that one of an image's first proposals overlaps.
 
     It bounds the recall, and so the AP, that any detector can reach before its box regression moves a proposal.
 

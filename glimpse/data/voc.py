@@ -76,7 +76,7 @@ def _files_by_id(folder, suffixes):
 
 
 def _ids(listed, images, folder, list_file):
-    """The ids that the lines of an image set stand for, with a Fault in place of one that cannot be told."""
+    """The ids that the lines of an image set stand for, with a Fault in place of one that names no image."""
     plain = [_id(line, images, folder) for line in listed]
     columns = [re.fullmatch(r"(.*\S)\s+(-1|0|1)", line) for line in listed]
     if not all(columns) or all(id in images for id in plain):

@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 class YOLO(AnnotatedImages):
     """Reader of images with a text file each: a row "class x y width height" an object.
 
-    The class is a number from 0, x and y are the box's centre, and all four are shares of the image's width and height.
+    The class is a number from 0, x and y are the box's centre; all four are fractions of the image's width and height.
     The text of images/train/a.jpg is labels/train/a.txt where there is a folder labels, else a.txt beside the image.
     An image without one has no objects, as Ultralytics has it; the log says how many there are.
 
@@ -159,7 +159,7 @@ def _read(id, image, path, names, polygons):
 
 
 def _object(row, where, names, polygons):
-    """An Object, its box in shares of the image's sides, or the Fault that keeps it from being read."""
+    """An Object, its box in fractions of the image's sides, or the Fault that keeps it from being read."""
     try:
         label, *values = [number_of_text(value, f"column {place}", where)
                           for place, value in enumerate(row.split(), start=1)]

@@ -1,8 +1,8 @@
 """COCO's average precision, by its own code: pip install 'glimpse[coco]'.
 
-It differs from VOC's in three ways: precision is read at 101 levels of recall, a crowd takes any number of detections
-that lie in it by the share of their own area, and at most 100 detections an image count. Its figures for small, medium
-and large objects go by the area of masks, which boxes do not have, and are not given here.
+It differs from VOC's in three points: precision is read at 101 levels of recall, a crowd takes any number of detections
+that lie in it by the fraction of their own area, and at most 100 detections an image count. Its figures for small,
+medium and large objects go by the area of masks, which boxes do not have, and are not given here.
 """
 
 import contextlib

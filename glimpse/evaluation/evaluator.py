@@ -95,8 +95,10 @@ def graph_of(function, batch, framing=None):
 def policy_statistics(deltas):
     """What a policy does: mean and spread (standard deviation) over proposals of each delta, for each further glimpse.
 
-    deltas: float [N, T-1, 4], of proposals that overlap an object. A spread near 0 means that the policy looks at the
-    same place whatever it sees.
+    A spread near 0 means that the policy looks at the same place whatever it sees.
+
+    Args:
+        deltas: float [N, T-1, 4], of proposals that overlap an object.
 
     Returns:
         {"glimpse 2": {"mean": {"dx": ...}, "spread": {"dx": ...}}, ...}, empty for T = 1.

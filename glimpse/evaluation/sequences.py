@@ -58,8 +58,16 @@ class GlimpseSequence(NamedTuple):
 def follow(detector, examples, proposals, seed, batch_size=10, framing=None, image_id=None):
     """Looks at a data set exactly as `evaluate_detector` does, to the draw; yields a Followed for every image.
 
-    image_id: only this one, a number or its text (none is yielded where no example has this id). With a batch_size of
-    1, images may be of any sizes even without a Framing.
+    With a batch_size of 1, images may be of any sizes even without a Framing.
+
+    Args:
+        detector: GlimpseDetector.
+        examples: data set, see `glimpse.data.example`.
+        proposals: callable, (image, id) -> [N, 4].
+        seed: of the run.
+        batch_size: images to a step.
+        framing: Framing of the run; None where all images are of one size.
+        image_id: only this one, a number or its text (none is yielded where no example has this id).
     """
     def look(images, boxes, seed, sizes, is_proposal, objects):
         rollout = detector(images, boxes, seed, sizes=sizes, objects=objects)

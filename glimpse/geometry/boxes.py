@@ -17,8 +17,15 @@ _LARGEST_LOG_RATIO = math.log(1000 / 16)
 def encode(boxes, proposals):
     """Deltas that lead from `proposals` to `boxes`: ((x - px) / pw, (y - py) / ph, log(w / pw), log(h / ph)).
 
-    Positions are centres. Both arguments are float32 [..., N, 4] xyxy; returns float32 [..., N, 4].
-    Source: Girshick et al., R-CNN (2014), appendix C; used by Fast R-CNN and, for glimpses, by Hara et al.
+    Positions are centres. Source: Girshick et al., R-CNN (2014), appendix C; used by Fast R-CNN and, for glimpses, by
+    Hara et al.
+
+    Args:
+        boxes: float32 [..., N, 4], xyxy.
+        proposals: float32 [..., N, 4], xyxy.
+
+    Returns:
+        float32 [..., N, 4].
     """
     return bounding_boxes.encode_box_to_deltas(
         proposals, boxes, anchor_format="xyxy", box_format="xyxy", encoding_format="center_xywh")
@@ -35,7 +42,10 @@ def decode(deltas, proposals):
 def clip(boxes, height, width):
     """Boxes [..., 4] xyxy cut to the image; one that lies wholly outside becomes an empty box on its border.
 
-    height, width: numbers or tensors that broadcast against [...], such as [B, 1] for boxes [B, N, 4].
+    Args:
+        boxes: float [..., 4], xyxy.
+        height: number or tensor that broadcasts against [...], such as [B, 1] for boxes [B, N, 4].
+        width: likewise.
     """
     limits = tf.cast(tf.stack([width, height, width, height], axis=-1), boxes.dtype)
     return tf.clip_by_value(boxes, tf.zeros_like(limits), limits)

@@ -23,7 +23,7 @@ def pairwise_iou(boxes, others):
 
 
 def covered(boxes, others):
-    """The largest share of each box's own area that one of `others` covers: [N, 4] and [M, 4] xyxy -> float64 [N]."""
+    """The largest fraction of each box's area that one of `others` covers: [N, 4] and [M, 4] xyxy -> float64 [N]."""
     boxes, others = np.asarray(boxes, np.float64)[:, None], np.asarray(others, np.float64)[None]
     intersection = _area(np.maximum(boxes[..., :2], others[..., :2]), np.minimum(boxes[..., 2:], others[..., 2:]))
     areas = _area(boxes[..., :2], boxes[..., 2:]) + np.zeros_like(intersection)

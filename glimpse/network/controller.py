@@ -93,7 +93,7 @@ class Controller(keras.layers.Layer):
         num_glimpses: T; with one glimpse there is no recurrence.
         units: the widths of fc6 and fc7.
         recurrence: the class of both layers, called with `units` and a name.
-        dropout: share of the activations that is dropped in training.
+        dropout: fraction of the activations that is dropped in training.
         of_its_own: each glimpse has an fc6 and an fc7 of its own, as each stage of Cascade R-CNN has.
     """
 

@@ -47,7 +47,12 @@ class ExportedDetector(tf.Module):
 def padded(images, canvas):
     """Images uint8 [B, H, W, C] at the top left of one canvas each, as `Framing.stack` has it.
 
-    canvas: (height, width), or None for the next multiples of 32. Raises InvalidArgumentError where it is too small.
+    Args:
+        images: uint8 [B, H, W, C].
+        canvas: (height, width), or None for the next multiples of 32.
+
+    Raises:
+        InvalidArgumentError: where the canvas is too small.
     """
     size = tf.shape(images)[1:3]
     wanted = tf.constant(canvas) if canvas else -(-size // MULTIPLE) * MULTIPLE

@@ -78,7 +78,7 @@ class Agreement(keras.metrics.Metric):
         self.count = self.add_weight(name="count", shape=(), initializer="zeros")
 
     def update_state(self, gradients):
-        """gradients: list of tensors of `size` numbers in all."""
+        """Adds the gradients of a step, a list of tensors of `size` numbers in all."""
         flat = tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], axis=0)
         self.total.assign_add(flat)
         self.squares.assign_add(tf.reduce_sum(tf.square(flat)))

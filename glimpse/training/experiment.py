@@ -174,8 +174,10 @@ class Experiment:
     def evaluate(self, split, confidence=None, iterations=0):
         """Detects on every image of a split; returns what `evaluate_detector` does, "errors" and "proposal_recall".
 
-        confidence: that a proposal shows background, at which it gets no further glimpse; None for all T. iterations:
-        how often the network starts again from the boxes just found.
+        Args:
+            split: "train", "validation" or "test".
+            confidence: that a proposal shows background, at which it gets no further glimpse; None for all T.
+            iterations: how often the network starts again from the boxes just found.
         """
         examples = self._evaluated(split)
         result = evaluate_detector(self.detector, examples, self.proposals, self.seed, self.evaluation_batch_size,
@@ -185,7 +187,8 @@ class Experiment:
         result["errors"] = errors_by_kind(result["detections"], result["ground_truth"], len(examples.class_names))
         # What the proposals themselves can reach, before any is moved: it bounds what the network can find.
         found = recall(self.proposals, examples, PROPOSAL_IOUS)[0]
-        return result | {"proposal_recall": {f"{iou:.2f}": float(share) for iou, share in zip(PROPOSAL_IOUS, found)}}
+        recalls = {f"{iou:.2f}": float(fraction) for iou, fraction in zip(PROPOSAL_IOUS, found)}
+        return result | {"proposal_recall": recalls}
 
 
 @contextlib.contextmanager

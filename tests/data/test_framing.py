@@ -80,7 +80,7 @@ def test_training_batches_are_functions_of_seed_and_step():
 
     unbroken, resumed = batches(0, 6), batches(3, 6)
     for batch, again in zip(unbroken[3:], resumed, strict=True):
-        assert set(batch) == {"images", "sizes", "rois", "classes", "targets"}
+        assert set(batch) == {"images", "sizes", "rois", "classes", "targets", "objects", "object_classes"}
         for name in batch:
             np.testing.assert_array_equal(batch[name], again[name])
     straight = batches(0, 6, flip=0)
@@ -94,8 +94,8 @@ def test_training_batches_are_functions_of_seed_and_step():
 
 def test_evaluation_batches_fill_up_lists_of_proposals_and_keep_the_scale():
     batch, rest = evaluation_batches(PHOTOS, ragged, 2, Framing(60, 100))
-    assert batch.proposals.shape == (2, 4, 4) and batch.valid.tolist() == [[True] * 3 + [False], [True] * 4]
-    assert not batch.proposals[0, 3].any() and rest.valid.all()
+    assert batch.proposals.shape == (2, 4, 4) and batch.is_proposal.tolist() == [[True] * 3 + [False], [True] * 4]
+    assert not batch.proposals[0, 3].any() and rest.is_proposal.all()
     assert batch.sizes.tolist() == [[60, 80], [80, 60]] and batch.images.shape == (2, 96, 96, 3)
     np.testing.assert_allclose(batch.proposals[1] / batch.scales[1], ragged(PHOTOS[1].image, "1"), rtol=1e-6)
     assert batch.examples == PHOTOS[:2]
