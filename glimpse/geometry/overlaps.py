@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def pairwise_iou(boxes, others):
+def pairwise_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Intersection over union of every box with every other.
 
     `keras.utils.bounding_boxes.compute_iou` says the same of tensors; on the few boxes of one image it would spend its
@@ -22,7 +22,7 @@ def pairwise_iou(boxes, others):
     return np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
 
 
-def covered(boxes, others):
+def covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The largest fraction of each box's area that one of `others` covers: [N, 4] and [M, 4] xyxy -> float64 [N]."""
     boxes, others = np.asarray(boxes, np.float64)[:, None], np.asarray(others, np.float64)[None]
     intersection = _area(np.maximum(boxes[..., :2], others[..., :2]), np.minimum(boxes[..., 2:], others[..., 2:]))

@@ -11,6 +11,8 @@ prepare them as their weights ask for. Their settings:
     of the weights in any case, since the few and padded images of a batch have none worth taking.
 """
 
+from collections.abc import Sequence
+
 import gin
 import keras
 
@@ -19,7 +21,8 @@ from glimpse.network import efficientnet_lite0 as lite0
 
 
 @gin.register
-def small_cnn(filters=(16, 32, 64), strides=(1, 2, 2), kernel_size=3):
+def small_cnn(filters: Sequence[int] = (16, 32, 64), strides: Sequence[int] = (1, 2, 2),
+              kernel_size: int = 3) -> keras.Model:
     """A plain CNN for small pictures, trained from nothing.
 
     It maps uint8 [B, H, W, C] to float32 [B, H / s, W / s, filters[-1]]. The stride s is the product of `strides`. With
@@ -41,7 +44,8 @@ def small_cnn(filters=(16, 32, 64), strides=(1, 2, 2), kernel_size=3):
 
 
 @gin.register
-def efficientnet_lite0(weights="imagenet", cut="block10", train_from=None, frozen_batch_norm=True):
+def efficientnet_lite0(weights: str | None = "imagenet", cut: str = "block10", train_from: str | None = None,
+                       frozen_batch_norm: bool = True) -> keras.Model:
     """EfficientNet-Lite0: block4 at stride 8 (40 channels), block10 at 16 (112), block15 at 32 (320).
 
     "imagenet" takes the weights that an installed package carries, see `glimpse.network.efficientnet_lite0`.
@@ -53,20 +57,23 @@ def efficientnet_lite0(weights="imagenet", cut="block10", train_from=None, froze
 
 
 @gin.register
-def vgg16(weights="imagenet", cut="block5_conv3", train_from="block3", frozen_batch_norm=True):
+def vgg16(weights: str | None = "imagenet", cut: str = "block5_conv3", train_from: str | None = "block3",
+          frozen_batch_norm: bool = True) -> keras.Model:
     """VGG16 up to its last convolution, at stride 16 (512 channels), trained from conv3_1 up, as in Fast R-CNN."""
     return _application("vgg16", keras.applications.vgg16, "VGG16", weights, cut, train_from, frozen_batch_norm)
 
 
 @gin.register
-def resnet50(weights="imagenet", cut="conv4_block6_out", train_from="conv3", frozen_batch_norm=True):
+def resnet50(weights: str | None = "imagenet", cut: str = "conv4_block6_out", train_from: str | None = "conv3",
+             frozen_batch_norm: bool = True) -> keras.Model:
     """ResNet50 up to its fourth stage, at stride 16 (1024 channels)."""
     return _application("resnet50", keras.applications.resnet50, "ResNet50", weights, cut, train_from,
                         frozen_batch_norm)
 
 
 @gin.register
-def mobilenet_v2(weights="imagenet", cut="block_12_add", train_from=None, frozen_batch_norm=True):
+def mobilenet_v2(weights: str | None = "imagenet", cut: str = "block_12_add", train_from: str | None = None,
+                 frozen_batch_norm: bool = True) -> keras.Model:
     """MobileNetV2 up to the last block at stride 16 (96 channels)."""
     return _application("mobilenet_v2", keras.applications.mobilenet_v2, "MobileNetV2", weights, cut, train_from,
                         frozen_batch_norm)

@@ -22,12 +22,12 @@ class FullyConnected(keras.layers.Layer):
         super().__init__(**kwargs)
         self.units = whole_number("units", units)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: tuple) -> None:
         self.input_weights = self.add_weight(
             name="input_weights", shape=(inputs_shape[-1], self.units), initializer="he_normal")  # W
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")  # b
 
-    def call(self, inputs, last=None):
+    def call(self, inputs: tf.Tensor, last: tf.Tensor | None = None) -> tf.Tensor:
         """One step.
 
         Args:
@@ -40,7 +40,7 @@ class FullyConnected(keras.layers.Layer):
         # The bias comes last: TensorFlow 2.21's graph optimiser fails on ReLU(matmul + bias + matmul) on a CPU.
         return tf.nn.relu(tf.nn.bias_add(self.total(inputs, last), self.bias))
 
-    def total(self, inputs, last):
+    def total(self, inputs: tf.Tensor, last: tf.Tensor | None) -> tf.Tensor:
         return tf.matmul(inputs, self.input_weights)
 
 
@@ -53,14 +53,14 @@ class NoRecurrence(FullyConnected):
 class ReluRecurrence(FullyConnected):
     """h_t = ReLU(W x_t + U h_{t-1} + b), without the middle term at the first step (Hara et al. 2017, figure 2)."""
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: tuple) -> None:
         super().build(inputs_shape)
         # Half an orthogonal matrix [ours], so that the last step weighs less than what is seen now.
         self.recurrent_weights = self.add_weight(
             name="recurrent_weights", shape=(self.units, self.units),
             initializer=keras.initializers.Orthogonal(gain=0.5))  # U
 
-    def total(self, inputs, last):
+    def total(self, inputs: tf.Tensor, last: tf.Tensor | None) -> tf.Tensor:
         total = super().total(inputs, last)
         return total if last is None else total + tf.matmul(last, self.recurrent_weights)
 
@@ -73,11 +73,11 @@ class GatedRecurrence(keras.layers.Layer):
         super().__init__(**kwargs)
         self.units = whole_number("units", units)
 
-    def build(self, inputs_shape):
+    def build(self, inputs_shape: tuple) -> None:
         self.cell = keras.layers.GRUCell(self.units)
         self.cell.build(inputs_shape)
 
-    def call(self, inputs, last=None):
+    def call(self, inputs: tf.Tensor, last: tf.Tensor | None = None) -> tf.Tensor:
         last = tf.zeros([tf.shape(inputs)[0], self.units], inputs.dtype) if last is None else last
         return self.cell(inputs, [last])[0]
 
@@ -111,7 +111,8 @@ class Controller(keras.layers.Layer):
         self.stages = [[layer(units=width, name=f"{name}{stage}") for width, name in zip(units, ("fc6", "fc7"))]
                        for stage in ([f"_{t}" for t in range(1, num_glimpses + 1)] if of_its_own else [""])]
 
-    def call(self, pooled, step=0, state=None, seed=None):
+    def call(self, pooled: tf.Tensor, step: int = 0, state: tuple | None = None,
+             seed: tf.Tensor | None = None) -> tuple[tf.Tensor, tuple]:
         """One step.
 
         Args:
@@ -148,14 +149,15 @@ class MultiRegion(keras.layers.Layer):
         self.fc6 = [FullyConnected(units[0], name=f"fc6_{t}") for t in range(1, num_glimpses + 1)]
         self.fc7 = FullyConnected(units[1], name="fc7")
 
-    def call(self, pooled, step=0, state=None, seed=None):
+    def call(self, pooled: tf.Tensor, step: int = 0, state: tuple | None = None,
+             seed: tf.Tensor | None = None) -> tuple[tf.Tensor, tuple]:
         """As `Controller.call`; the state is a tuple of the fc6 of each glimpse so far."""
         state = (*(state or ()), dropped(self.fc6[step](pooled), self.dropout, seed, 6))
         to_come = [tf.zeros_like(state[0])] * (len(self.fc6) - len(state))
         return dropped(self.fc7(tf.concat([*state, *to_come], axis=-1)), self.dropout, seed, 7), state
 
 
-def dropped(activation, rate, seed, layer):
+def dropped(activation: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) -> tf.Tensor:
     """An activation under dropout, from a seed of its own for each layer; as it is without a seed or a rate."""
     if seed is None or not rate:
         return activation

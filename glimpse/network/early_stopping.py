@@ -10,7 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from glimpse.geometry import boxes
-from glimpse.network.detector import image_limits, nearest_objects, suppress
+from glimpse.network.detector import Detections, GlimpseDetector, image_limits, nearest_objects, suppress
 
 CHUNK = 16  # glimpses of one image that are pooled together
 
@@ -23,13 +23,17 @@ class Answers(NamedTuple):
     probabilities: tf.Tensor  # [B, N, 1, K + 1]
 
 
-def detect_unless_background(detector, images, proposals, seed, confidence, sizes=None, is_proposal=None, objects=None):
+def detect_unless_background(detector: GlimpseDetector, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor,
+                             confidence: float, sizes: tf.Tensor | None = None, is_proposal: tf.Tensor | None = None,
+                             objects: tf.Tensor | None = None) -> tuple[Detections, tf.Tensor]:
     """GlimpseDetector.detect with early stopping: Detections, and counts as `look_unless_background` has them."""
     answers, counts = look_unless_background(detector, images, proposals, seed, confidence, sizes, objects)
     return suppress(*detector.predictions(answers, images, sizes), is_proposal), counts
 
 
-def look_unless_background(detector, images, proposals, seed, confidence, sizes=None, objects=None):
+def look_unless_background(detector: GlimpseDetector, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor,
+                           confidence: float, sizes: tf.Tensor | None = None,
+                           objects: tf.Tensor | None = None) -> tuple[Answers, tf.Tensor]:
     """Looks at each proposal T times, or until background has the probability `confidence`.
 
     Args:

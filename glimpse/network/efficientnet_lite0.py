@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import pickle
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,7 +22,7 @@ STAGES = ((3, 1, 1, 1, 16), (3, 2, 2, 6, 24), (5, 2, 2, 6, 40), (3, 3, 2, 6, 80)
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
-def network(classifier=True):
+def network(classifier: bool = True) -> keras.Model:
     """The Keras model: uint8 or float images [B, H, W, 3], RGB 0..255 -> logits [B, 1000], or the last feature map.
 
     Layers block0 .. block15 end the blocks: block4 at stride 8 (40 channels), block10 at 16 (112), block15 at 32 (320).
@@ -57,7 +58,7 @@ def _norm(x, name):
     return keras.layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}_norm")(x)
 
 
-def load(model, weights):
+def load(model: keras.Model, weights: str | Path) -> None:
     """Puts the ImageNet weights into a `network`, all or part of it.
 
     Args:
@@ -107,7 +108,7 @@ def _of_layer(layer, state):
     return [kernel.transpose(2, 3, 0, 1) if part == "depthwise" else kernel.transpose(2, 3, 1, 0)]
 
 
-def read_state(path):
+def read_state(path: str | Path) -> dict[str, np.ndarray]:
     """Reads a state dict from PyTorch's legacy format without PyTorch: {name: array}.
 
     The file is five pickles (magic number, version, sizes of types, the dict with storages by key, the list of keys)
@@ -153,12 +154,12 @@ class _Unpickler(pickle.Unpickler):
             storage, offset, shape, strides),
     }
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.ADMITTED:
             raise pickle.UnpicklingError(f"{module}.{name} has no place in it")
         return self.ADMITTED[module, name]
 
-    def persistent_load(self, reference):
+    def persistent_load(self, reference: tuple) -> tuple:
         kind, dtype, key, *_ = reference
         if kind != "storage":
             raise pickle.UnpicklingError(f"{kind!r} has no place in it")

@@ -44,7 +44,7 @@ class ExportedDetector(tf.Module):
             tf.TensorSpec([None, None, 4], tf.float32, "proposals")])
 
 
-def padded(images, canvas):
+def padded(images: tf.Tensor, canvas: tuple[int, int] | None) -> tf.Tensor:
     """Images uint8 [B, H, W, C] at the top left of one canvas each, as `Framing.stack` has it.
 
     Args:

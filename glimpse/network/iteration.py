@@ -7,10 +7,11 @@ section 5, without its voting of boxes.
 import tensorflow as tf
 
 from glimpse.geometry import boxes
-from glimpse.network.detector import image_limits, suppress
+from glimpse.network.detector import Detections, GlimpseDetector, image_limits, suppress
 
 
-def detect_again(detector, images, proposals, seed, iterations, sizes=None, is_proposal=None):
+def detect_again(detector: GlimpseDetector, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor, iterations: int,
+                 sizes: tf.Tensor | None = None, is_proposal: tf.Tensor | None = None) -> tuple[Detections, tf.Tensor]:
     """GlimpseDetector.detect, then again from what each proposal has become for its most probable object class.
 
     Args:
