@@ -1,4 +1,6 @@
 """RoI max pooling: any box of a feature map onto a grid of fixed size."""
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from glimpse.ops.arguments import check_features_and_boxes, check_pooled_size, check_spatial_scale
@@ -7,7 +9,8 @@ from glimpse.ops.bin_maximum import bin_maximum, window_sides
 BINS = ("fast_rcnn", "article")
 
 
-def roi_pool(features, boxes, pooled_size, spatial_scale=1.0, bins="fast_rcnn"):
+def roi_pool(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence[int], spatial_scale: float = 1.0,
+             bins: str = "fast_rcnn") -> tf.Tensor:
     """Pools the part of a feature map that lies in a box, for every box, to a grid of fixed size, by maxima.
 
     Coordinates. Boxes are continuous pixels with the origin at the top left corner of the image; `spatial_scale` is the size of
