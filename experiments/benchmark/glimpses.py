@@ -92,9 +92,7 @@ def table(result):
 
 
 def _training_steps(rounds):
-    """Milliseconds of a training step for each of TRAINING, and of the part of it that no further glimpse can do
-    without.
-    """
+    """Milliseconds of a training step for each of TRAINING, and of the part that no further glimpse can do without."""
     steps = []
     for bindings in TRAINING.values():
         with config.configuration("experiments/digits.gin", [*bindings, "DigitScenes.sizes = {'train': 64}"]):
@@ -106,8 +104,7 @@ def _training_steps(rounds):
 
 
 def _further_glimpse(detector, batch):
-    """A call that takes one further glimpse of each RoI of a batch, in the controller too, and all gradients of that.
-    """
+    """A call that takes a further glimpse of each RoI of a batch, in the controller too, and all its gradients."""
     feature_map, glimpses = detector.shared_map(batch["images"]), batch["rois"]
     _, state = detector.controller(detector.pooled_vectors(feature_map, glimpses, tf.zeros_like(glimpses)))
 

@@ -25,8 +25,8 @@ def check_channels_last() -> None:
                          "'channels_first': call keras.config.set_image_data_format('channels_last')")
 
 
-def features_and_boxes(inputs: Sequence[tf.Tensor], bounding_box_format: str, dtype: str) -> tuple[tf.Tensor,
-                       tf.Tensor]:
+def features_and_boxes(inputs: Sequence[tf.Tensor], bounding_box_format: str,
+                       dtype: str) -> tuple[tf.Tensor, tf.Tensor]:
     """Features in `dtype`; boxes in float32 `xyxy`, those of a relative format in cells of the map."""
     if not isinstance(inputs, (list, tuple)) or len(inputs) != 2:
         raise ValueError(f"the inputs must be the pair [features, boxes], not {inputs!r}")
