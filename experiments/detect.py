@@ -1,7 +1,7 @@
 """Detects in pictures of your own: python -m experiments.detect --run=runs/x street.jpg [MORE ...]
 
-Writes two files for each: STEM.png, the picture with what was found, and STEM.json, the same in numbers. Boxes are xyxy in
-continuous pixels of the picture as it stands upright.
+Writes two files for each: STEM.png, the picture with what was found, and STEM.json, the same in numbers. Boxes are xyxy
+in continuous pixels of the picture as it stands upright.
 """
 
 import collections
@@ -78,7 +78,8 @@ def as_json(boxes, names, scores, glimpses=None):
     answers = [{"label": name, "score": round(float(score), 6), "box": boxes[place].astype(float).round(2).tolist()}
                for place, (name, score) in enumerate(zip(names, scores))]
     if glimpses is not None:
-        answers = [{**answer, "glimpses": each.astype(float).round(2).tolist()} for answer, each in zip(answers, glimpses)]
+        answers = [{**answer, "glimpses": each.astype(float).round(2).tolist()}
+                   for answer, each in zip(answers, glimpses)]
     return answers
 
 

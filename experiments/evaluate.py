@@ -20,13 +20,15 @@ def main(arguments=None):
     flags.add_argument("--detections", type=pathlib.Path, metavar="DIRECTORY",
                        help="also write the detections here, as COCO's results and as VOC's text files")
     flags.add_argument("--confidence", type=float, metavar="P",
-                       help="no further glimpse of what is background with this probability; without it, T glimpses of each")
+                       help="no further glimpse of what is background with this probability; without it, T glimpses of "
+                            "each")
     flags.add_argument("--iterations", type=int, default=0, metavar="N",
                        help="start again N times from the boxes just found (iterative localisation)")
     flags = flags.parse_args(arguments)
     whole_number("--iterations", flags.iterations, minimum=0)
     if flags.iterations and flags.confidence is not None:
-        raise GlimpseError(f"--iterations={flags.iterations} and --confidence={flags.confidence} exclude each other: give one")
+        raise GlimpseError(
+            f"--iterations={flags.iterations} and --confidence={flags.confidence} exclude each other: give one")
     if flags.confidence is not None:
         real_number("--confidence", flags.confidence, minimum=0, maximum=1)
     start_tensorflow()

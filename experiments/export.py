@@ -23,6 +23,7 @@ def main(arguments=None):
     out = flags.out.resolve()  # "." has no name of its own
     start_tensorflow()
     import tensorflow as tf
+
     from glimpse.network.export import ExportedDetector
     from glimpse.training.experiment import restored
     with restored(flags.run, flags.allow_import) as (experiment, step):

@@ -1,4 +1,6 @@
-"""Computes proposals and their recall, which bounds every mAP: python -m experiments.propose --gin_file=experiments/aquarium.gin
+"""Computes proposals and their recall, which bounds every mAP.
+
+    python -m experiments.propose --gin_file=experiments/aquarium.gin
 
 Selective search is computed on all cores and kept in its cache; what is there already is left alone, so this may be
 stopped and started again.
@@ -19,7 +21,8 @@ IOUS = (0.5, 0.7)
 @exit_on_error
 def main(arguments=None):
     flags = parser(__doc__)
-    flags.add_argument("--split", action="append", help="train, validation or test; may be given again; all three unless given")
+    flags.add_argument("--split", action="append",
+                       help="train, validation or test; may be given again; all three unless given")
     flags.add_argument("--jobs", type=int, help="images at a time; one a core unless given")
     flags.add_argument("--images", type=int, help="the first so many of each split alone, to see what to expect")
     flags = flags.parse_args(arguments)
@@ -27,6 +30,7 @@ def main(arguments=None):
     most = None if flags.images is None else whole_number("--images", flags.images)
     start_tensorflow()
     import gin
+
     from glimpse import config
     from glimpse.data.selective_search import SelectiveSearch
     from glimpse.training.parts import check_built
@@ -48,7 +52,8 @@ def compute(examples, images, proposals, processes):
     """Fills the cache of selective search for the images of these indices."""
     # New processes, not copies of this one, which may hold TensorFlow's threads.
     with multiprocessing.get_context("spawn").Pool(processes, _start, (examples, proposals)) as pool:
-        list(tqdm(pool.imap_unordered(_compute, images), f"selective search, {proposals.mode}", len(images), unit="image",
+        list(tqdm(pool.imap_unordered(_compute, images), f"selective search, {proposals.mode}", len(images),
+                  unit="image",
                   mininterval=1))
 
 
@@ -73,13 +78,14 @@ def table(split, examples, images, proposals):
         numbers.append(len(boxes))
         return boxes
 
-    shares = recall(counted, tqdm((examples[i] for i in images), "recall", len(images), unit="image", leave=False,
-                                  disable=None), IOUS, COUNTS)
-    lines = [f"{split}: {len(images)} images, {np.mean(numbers):.0f} proposals an image ({min(numbers)} to {max(numbers)})",
-             f"{'first':>8}" + "".join(f"{f'recall at IoU {iou}':>20}" for iou in IOUS)]
-    for count, row in zip(COUNTS, shares):
+    recalls = recall(counted, tqdm((examples[i] for i in images), "recall", len(images), unit="image", leave=False,
+                                   disable=None), IOUS, COUNTS)
+    lines = [
+        f"{split}: {len(images)} images, {np.mean(numbers):.0f} proposals an image ({min(numbers)} to {max(numbers)})",
+        f"{'first':>8}" + "".join(f"{f'recall at IoU {iou}':>20}" for iou in IOUS)]
+    for count, row in zip(COUNTS, recalls):
         if count is None or count < max(numbers):
-            lines.append(f"{count or 'all':>8}" + "".join(f"{100 * share:18.1f} %" for share in row))
+            lines.append(f"{count or 'all':>8}" + "".join(f"{100 * each:18.1f} %" for each in row))
     return "\n".join(lines)
 
 

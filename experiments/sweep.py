@@ -13,7 +13,8 @@ from glimpse.files import write_json
 @exit_on_error
 def main(arguments=None):
     flags = parser(__doc__)
-    flags.add_argument("--workdir", type=pathlib.Path, help="directory of the study; runs/NAME-OF-THE-STUDY unless given")
+    flags.add_argument("--workdir", type=pathlib.Path,
+                       help="directory of the study; runs/NAME-OF-THE-STUDY unless given")
     flags.add_argument("--jobs", type=int, help="runs at a time; one a core unless given")
     flags.add_argument("--split", default="test", help="split whose metrics are reported (default: test)")
     flags.add_argument("--only_print", action="store_true", help="print the plan and stop")

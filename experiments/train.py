@@ -19,6 +19,7 @@ def main(arguments=None):
     flags = flags.parse_args(arguments)
     start_tensorflow()
     import gin
+
     from glimpse import config, gin_faults
     from glimpse.training import own_modules, run
     from glimpse.training.experiment import Experiment
@@ -41,9 +42,10 @@ def main(arguments=None):
 
 def train(experiment, workdir, text):
     """Trains an experiment in a prepared directory, evaluates it, and writes its results.json."""
+    import gin
+
     from glimpse.files import write_whole
     from glimpse.training import results, run
-    import gin
     seconds = {"train": experiment.train(workdir)}
     start = time.perf_counter()
     # Of another evaluation than before, all is evaluated again.

@@ -89,14 +89,16 @@ def draw_split(experiment, split, most, out):
 
 def _follow(experiment, examples, image_id=None):
     from glimpse.evaluation.sequences import follow
-    return follow(experiment.detector, examples, experiment.proposals, experiment.seed, experiment.evaluation_batch_size,
+    return follow(experiment.detector, examples, experiment.proposals, experiment.seed,
+                  experiment.evaluation_batch_size,
                   experiment.framing, image_id)
 
 
 def chosen_sequences(sequences, most, random):
     """Best, worst and randomly drawn, `most` of each and by gain, or by reward where one glimpse gains nothing.
 
-    Returns: {title: list of GlimpseSequence}, and the rule in words.
+    Returns:
+        {title: list of GlimpseSequence}, and the rule in words.
     """
     single = len(sequences[0].glimpses) == 1
     values = np.array([each.rewards[-1] if single else each.gain for each in sequences])

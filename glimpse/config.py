@@ -35,7 +35,8 @@ def configuration(gin_file, gin_params=(), root="Experiment", may_import=None):
         may_import: for the configuration of a run directory, which includes no other file: called with the name of
             each module before it is imported; raises GlimpseError for one that is not to be run.
 
-    Yields: the configuration as text, macros and bindings as parsed.
+    Yields:
+        the configuration as text, macros and bindings as parsed.
     """
     where = " ".join([str(gin_file), *(f"--gin_param={param!r}" for param in gin_params)])
     with contextlib.ExitStack() as stack:

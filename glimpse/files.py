@@ -28,7 +28,8 @@ def read_text(path):
 def write_json(path, value):
     """Writes `value` as JSON, whole, a list of numbers on one line.
 
-    Raises: ValueError for a number that is not finite, which JSON does not have.
+    Raises:
+        ValueError: for a number that is not finite, which JSON does not have.
     """
     text = json.dumps(value, indent=2, allow_nan=False)
     # No text can match: in JSON a string holds no line break.

@@ -31,7 +31,7 @@ def one_line(where, of_constructors=False, of_values=False):
     """
     try:
         yield
-    except (MemoryError, *((OSError,) if of_constructors or of_values else ())):
+    except (MemoryError, *((OSError,) if of_constructors or of_values else ())):  # noqa: B030
         raise
     except Exception as error:
         if isinstance(error, RecursionError):

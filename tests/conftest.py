@@ -1,8 +1,7 @@
+import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
-
-import pytest
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,13 @@ FILE = "experiments/digits.gin"
 
 @pytest.mark.parametrize("path", sorted(gin_files.CONFIGS.glob("experiments/*.gin")), ids=lambda path: path.name)
 def test_every_shipped_experiment_parses(path):
-    included = [gin_files.CONFIGS / name for name in re.findall(r"^include '(.*)'", path.read_text(), flags=re.MULTILINE)]
-    required = re.findall(r"^(\w+) = %gin.REQUIRED", "\n".join(f.read_text() for f in [path, *included]), flags=re.MULTILINE)
+    included = [gin_files.CONFIGS / name
+                for name in re.findall(r"^include '(.*)'", path.read_text(), flags=re.MULTILINE)]
+    required = re.findall(r"^(\w+) = %gin.REQUIRED", "\n".join(f.read_text() for f in [path, *included]),
+                          flags=re.MULTILINE)
     if required:
-        with pytest.raises(GlimpseError, match=f"{path.name}: needs {required[0]}: give --gin_param='{required[0]}=...'"):
+        with pytest.raises(GlimpseError,
+                           match=f"{path.name}: needs {required[0]}: give --gin_param='{required[0]}=...'"):
             with config.configuration(path):
                 pass
     with config.configuration(path, [f"{name} = 'somewhere'" for name in required]) as text:

@@ -18,7 +18,8 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
 
 
 def test_lists_of_numbers_stand_on_one_line(tmp_path):
-    value = {"log": {"step": [1, 2], "loss": [-2.5e-07, 1.5]}, "runs": ["a", "[\n1,\n2]"], "none": [], "pairs": [[1, 2]]}
+    value = {"log": {"step": [1, 2], "loss": [-2.5e-07, 1.5]}, "runs": ["a", "[\n1,\n2]"], "none": [],
+             "pairs": [[1, 2]]}
     write_json(tmp_path / "x.json", value)
     text = (tmp_path / "x.json").read_text()
     assert json.loads(text) == value
@@ -43,7 +44,7 @@ def test_threads_may_write_the_same_file(tmp_path):
 
 def test_texts_are_utf8(tmp_path):
     write_whole(tmp_path / "x", "größe 大")
-    assert (tmp_path / "x").read_bytes() == "größe 大".encode("utf-8") and read_text(tmp_path / "x") == "größe 大"
+    assert (tmp_path / "x").read_bytes() == "größe 大".encode() and read_text(tmp_path / "x") == "größe 大"
 
 
 @pytest.mark.parametrize("text, name", [

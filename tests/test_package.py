@@ -58,6 +58,7 @@ def test_everything_is_installed():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
     packages = set(setup["options"]["packages"].split())
-    folders = {file.parent.relative_to(ROOT) for top in ("glimpse", "experiments") for file in (ROOT / top).rglob("*.py")}
+    folders = {file.parent.relative_to(ROOT) for top in ("glimpse", "experiments")
+               for file in (ROOT / top).rglob("*.py")}
     assert packages == {".".join(folder.parts) for folder in folders} | {"glimpse.configs"}
     assert all((ROOT / folder / "__init__.py").is_file() for folder in folders)

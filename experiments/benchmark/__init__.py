@@ -1,1 +1,1 @@
-"""Benchmarks, each a module with `run(runs) -> dict` and `table(result) -> str`; `python -m experiments.benchmark` runs one."""
+"""Benchmarks: modules with `run(runs) -> dict` and `table(result) -> str`, for `python -m experiments.benchmark`."""

@@ -30,7 +30,7 @@ def add_flags(parser):
 
 
 def run(options):
-    """Of every kind of interval the share that contains the truth, and the median width in true standard errors.
+    """Of every kind of interval the fraction that contains the truth, and the median width in true standard errors.
 
     Returns:
         dict of plain numbers: {"seeds": {noise: {n: {interval: {"covers": 0..1, "width": or None if infinite}}}},

@@ -1,7 +1,7 @@
 """What glimpses cost: the time of a training step, and mAP over the time of an image, with and without early stopping.
 
-The pooling of a glimpse and the controller's step over it, with all their gradients, are timed by themselves too: what a further
-glimpse adds to a training step can be told from it.
+The pooling of a glimpse and the controller's step over it, with all their gradients, are timed by themselves too: what
+a further glimpse adds to a training step follows from it.
 
 All contenders run in one process, in turn, round by round; compare the ratios, not the milliseconds. Trained runs are
 given by --run: first one with T = 1, which the ratios are to, then others. One with more glimpses is timed with all of
@@ -20,9 +20,9 @@ from glimpse.errors import GlimpseError
 from glimpse.evaluation.evaluator import graph_of
 from glimpse.network.early_stopping import detect_unless_background
 from glimpse.randomness import stateless_seed
+from glimpse.studies.pictures.stopping import plot_map_over_milliseconds
 from glimpse.training.experiment import Experiment, restored
 from glimpse.training.run import environment
-from glimpse.studies.pictures.stopping import plot_map_over_milliseconds
 from glimpse.visualization.writing import write_figure
 
 TRAINING = {  # bindings of experiments/digits.gin
@@ -47,10 +47,12 @@ def add_flags(parser):
 def run(options):
     """Times everything; a dictionary of plain numbers and strings.
 
-    Raises: GlimpseError where a run is not trained, the first has more than one glimpse, or the picture has no directory.
+    Raises:
+        GlimpseError: where a run is not trained, the first has more than one glimpse, or the picture has no directory.
     """
     if options.picture and not options.picture.parent.is_dir():
-        raise GlimpseError(f"--picture={options.picture}: there is no directory {options.picture.parent}; make it first")
+        raise GlimpseError(
+            f"--picture={options.picture}: there is no directory {options.picture.parent}; make it first")
     result = {**environment(), "runs": options.runs, "split": options.split,
               "training_step_ms": _training_steps(options.runs), "detection": []}
     graphs = []
@@ -64,7 +66,8 @@ def run(options):
             for confidence in [None, *(CONFIDENCES if num_glimpses > 1 else ())]:
                 evaluated = experiment.evaluate(options.split, confidence)
                 result["detection"].append({"run": directory.name, "glimpses": num_glimpses, "confidence": confidence,
-                                            "map": evaluated["metrics"][METRIC], "glimpses_per_proposal": evaluated["glimpses_per_proposal"]})
+                                            "map": evaluated["metrics"][METRIC],
+                                            "glimpses_per_proposal": evaluated["glimpses_per_proposal"]})
                 graphs.append(_detection(experiment, batch, confidence))
     times = _in_turn(graphs, options.runs)
     for row, seconds in zip(result["detection"], times):
@@ -89,7 +92,7 @@ def table(result):
 
 
 def _training_steps(rounds):
-    """Milliseconds of a training step for each of TRAINING, and of the part of it that no further glimpse can do without."""
+    """Milliseconds of a training step for each of TRAINING, and of the part that no further glimpse can do without."""
     steps = []
     for bindings in TRAINING.values():
         with config.configuration("experiments/digits.gin", [*bindings, "DigitScenes.sizes = {'train': 64}"]):
@@ -101,7 +104,7 @@ def _training_steps(rounds):
 
 
 def _further_glimpse(detector, batch):
-    """A call that takes one further glimpse of each RoI of a batch, in the controller too, and all gradients of that."""
+    """A call that takes a further glimpse of each RoI of a batch, in the controller too, and all its gradients."""
     feature_map, glimpses = detector.shared_map(batch["images"]), batch["rois"]
     _, state = detector.controller(detector.pooled_vectors(feature_map, glimpses, tf.zeros_like(glimpses)))
 
@@ -110,7 +113,8 @@ def _further_glimpse(detector, batch):
         weights = [weight.value for weight in detector.controller.trainable_weights]
         with tf.GradientTape() as tape:
             tape.watch([feature_map, glimpses, state])
-            output, _ = detector.controller(detector.pooled_vectors(feature_map, glimpses, tf.zeros_like(glimpses)), step=1, state=state)
+            output, _ = detector.controller(detector.pooled_vectors(feature_map, glimpses, tf.zeros_like(glimpses)),
+                                            step=1, state=state)
         return tape.gradient(output, [feature_map, glimpses, state, weights])
 
     return lambda: gradients(feature_map, glimpses, state)

@@ -1,7 +1,8 @@
 """How long a training step waits for its batch: the pipeline alone, the step alone, and the step fed by the pipeline.
 
 A step that does not wait may still take longer than alone, as it shares the cores with the making of the next batches.
-Of any experiment, given by --gin_file and --gin_param. Caches (proposals, feature maps) are filled before anything is timed.
+Of any experiment, given by --gin_file and --gin_param. Caches (proposals, feature maps) are filled before anything is
+timed.
 """
 
 import statistics
@@ -58,7 +59,8 @@ def table(result):
     timed = result["timed"]
     lines = [f"{'':28}{'ms a step':>10}{'cores busy':>12}"]
     lines += [f"{name:28}{each['ms']:10.1f}{each['cores']:12.2f}" for name, each in timed.items()]
-    lines += [f"a step waits {result['waits_ms']:.1f} ms for its batch; peak memory {result['peak_memory_mib'] or 'unknown'} MiB"]
+    lines += [f"a step waits {result['waits_ms']:.1f} ms for its batch; "
+              f"peak memory {result['peak_memory_mib'] or 'unknown'} MiB"]
     return "\n".join(lines)
 
 

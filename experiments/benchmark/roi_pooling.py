@@ -72,7 +72,8 @@ def table(result):
     """The result as text."""
     machine = result["machine"]
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, load {machine['load_before']:.1f} to {machine['load_after']:.1f}, "
+        f"{machine['processor']}, {machine['cores']} cores, "
+        f"load {machine['load_before']:.1f} to {machine['load_after']:.1f}, "
         + ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
         f"{result['operator']}, median of {result['runs']} runs; allocator: {machine['allocator']}",
         "each column forward / forward and back; over ours: how many times the time of ours, median over the turns",
@@ -195,7 +196,8 @@ def _contenders(operator, usual_layer):
     """Each takes features, boxes, upstream gradient and pooled size, and gives two functions: forward, and forward plus
     backward."""
     unknown = tf.TensorSpec([None] * 4), tf.TensorSpec([None, None, 4]), tf.TensorSpec([None] * 5)
-    contenders = {"ours": functools.partial(_ours, operator), "ours, shapes unknown": functools.partial(_ours, operator, specs=unknown)}
+    contenders = {"ours": functools.partial(_ours, operator),
+                  "ours, shapes unknown": functools.partial(_ours, operator, specs=unknown)}
     if torch:
         contenders["torchvision"] = functools.partial(_torchvision, operator)
     return contenders | ({"map_fn layer": _map_fn_layer} if usual_layer and operator == "roi_pool" else {})
@@ -218,7 +220,8 @@ def _map_fn_layer(features, boxes, upstream, pooled_size):
         return tf.reduce_max(feature_map[rows, columns], axis=[0, 1])
 
     def pool_one(feature_map, box):
-        top, left, bottom, right = (tf.cast(size * box[k], tf.int32) for k, size in enumerate((height, width, height, width)))
+        top, left, bottom, right = (tf.cast(size * box[k], tf.int32)
+                                    for k, size in enumerate((height, width, height, width)))
         grid = range(pooled_size)
         return tf.stack([tf.stack([bin_of(feature_map, top, left, bottom, right, i, j) for j in grid]) for i in grid])
 
@@ -305,7 +308,8 @@ def _status(key):
 
 
 def _left_out():
-    return [] if torch else ["torchvision is not installed, and left out: pip install torch==2.14.1 torchvision==0.29.1"]
+    return [] if torch else [
+        "torchvision is not installed, and left out: pip install torch==2.14.1 torchvision==0.29.1"]
 
 
 def _versions():
@@ -315,7 +319,8 @@ def _versions():
 
 def _machine():
     with open("/proc/cpuinfo") as file:
-        processor = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), platform.machine())
+        processor = next((line.split(":")[1].strip() for line in file if line.startswith("model name")),
+                         platform.machine())
     allocator = {name: os.environ[name] for name in MALLOC if name in os.environ}
     return {
         "processor": processor,

@@ -25,7 +25,7 @@ class Annotation(NamedTuple):
     """One image as its data set describes it, unchecked but for its types.
 
     size: (width, height), or None where none is declared. objects: list of Object, or of Fault for what cannot be read.
-    relative: whether their boxes are shares of the image's width and height, as in YOLO.
+    relative: whether their boxes are fractions of the image's width and height, as in YOLO.
     """
 
     id: str | int
@@ -53,18 +53,20 @@ class AnnotatedImages:
     """A data set (see `glimpse.data.example`) of annotated image files; readers say where they lie.
 
     Args:
-      source: what messages and the log call the data set.
-      class_names: K names, distinct.
-      annotations: iterable of Annotation, or of Fault where an annotation could not be read.
-      on_fault: "raise" stops at the first defect; "skip" leaves out a defective object, or an image whose file or
-        annotation is defective, and says in the log how many. An object that was left out is background from then on.
-      frame: what the boxes refer to: the pixels as "stored" in the file, as VOC, COCO and their tools have it, or
-        "upright", turned as EXIF says. A declared size that only fits the other frame is a defect; where sizes cannot
-        tell the frames apart (square images, half turns), the log says how many files EXIF would turn.
-      most_pixels: an image of more pixels than that is defective; it is not decoded.
-      faults: Faults beside those of images and their objects, {"class": [...], "object": [...]}.
+        source: what messages and the log call the data set.
+        class_names: K names, distinct.
+        annotations: iterable of Annotation, or of Fault where an annotation could not be read.
+        on_fault: "raise" stops at the first defect; "skip" leaves out a defective object, or an image whose file or
+            annotation is defective, and says in the log how many. An object that was left out is background from then
+            on.
+        frame: what the boxes refer to: the pixels as "stored" in the file, as VOC, COCO and their tools have it, or
+            "upright", turned as EXIF says. A declared size that only fits the other frame is a defect; where sizes
+            cannot tell the frames apart (square images, half turns), the log says how many files EXIF would turn.
+        most_pixels: an image of more pixels than that is defective; it is not decoded.
+        faults: Faults beside those of images and their objects, {"class": [...], "object": [...]}.
 
-    Raises: GlimpseError (Fault) that names file, object and reason.
+    Raises:
+        GlimpseError (Fault): names file, object and reason.
     """
 
     def __init__(self, source, class_names, annotations, on_fault, frame, most_pixels=MOST_PIXELS, faults={}):
@@ -171,7 +173,8 @@ class AnnotatedImages:
                 _LOG.warning("%s: left out %d %s: %s; the first: %s", source, count,
                              what if count == 1 else _PLURALS[what], kind, first)
         if self._cut:
-            _LOG.warning("%s: cut %d boxes to their images, which they left by at most %g pixel", source, self._cut, SLACK)
+            _LOG.warning("%s: cut %d boxes to their images, which they left by at most %g pixel", source, self._cut,
+                         SLACK)
         if self._turned:
             _LOG.warning("%s: EXIF would turn %d images whose annotations do not tell the frame of their boxes; "
                          "taken as %s", source, self._turned, self.frame)

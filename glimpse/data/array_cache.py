@@ -15,8 +15,12 @@ from glimpse.files import write_whole
 class ArrayCache:
     """A directory of .npy files, one an image; each is written whole, so several processes and threads may share it.
 
-    Args: directory, made where it is not there; shape of each array, None where any size will do.
-    Raises: GlimpseError, of `load` and `save`, that names the file.
+    Args:
+        directory: made where it is not there.
+        shape: of each array; None where any size will do.
+
+    Raises:
+        GlimpseError: of `load` and `save`, that names the file.
     """
 
     def __init__(self, directory, shape):
@@ -50,4 +54,5 @@ class ArrayCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, content.getvalue())
         except OSError as error:
-            raise GlimpseError(f"{path} cannot be written ({error}); name a directory with room that you may write to") from error
+            raise GlimpseError(
+                f"{path} cannot be written ({error}); name a directory with room that you may write to") from error

@@ -11,7 +11,6 @@ from glimpse.errors import GlimpseError, real_number, whole_number
 from glimpse.geometry.overlaps import covered, pairwise_iou
 from glimpse.randomness import generator
 
-
 MOST_IN_DIFFICULT = 0.7
 
 
@@ -20,12 +19,12 @@ class RoISampling:
     """Fast R-CNN's choice of the RoIs that a training image contributes (Girshick 2015, section 2.3).
 
     Args:
-      rois_per_image: R, foreground and background together.
-      foreground_fraction: at most this share of R is foreground; these `foreground_slots` come first.
-      foreground_iou: a proposal is foreground where its overlap with an object is at least this.
-      background_iou: (lowest, highest) overlap of background proposals, the highest excluded. Fast R-CNN takes
-        [0.1, 0.5), a heuristic hard-example mining for proposals that already look like objects; windows of a grid
-        need [0, 0.5), lest the network never sees an empty one.
+        rois_per_image: R, foreground and background together.
+        foreground_fraction: at most this fraction of R is foreground; these `foreground_slots` come first.
+        foreground_iou: a proposal is foreground where its overlap with an object is at least this.
+        background_iou: (lowest, highest) overlap of background proposals, the highest excluded. Fast R-CNN takes
+            [0.1, 0.5), a heuristic hard-example mining for proposals that already look like objects; windows of a grid
+            need [0, 0.5), lest the network never sees an empty one.
 
     Difficult objects, and the crowds of COCO among them, are no targets; a proposal that lies in one by more than
     `MOST_IN_DIFFICULT` of its own area is no background either, as in Fast R-CNN's code for COCO.
@@ -42,10 +41,16 @@ class RoISampling:
     def __call__(self, proposals, boxes, labels, random, difficult=None):
         """Samples one image's RoIs; the ground-truth boxes stand among the candidates, as in Fast R-CNN.
 
-        Args: proposals [N, 4], boxes [G, 4] (both float32 xyxy), labels int [G] in 0..K-1, random: NumPy generator;
-          difficult: bool [G], None where none is.
-        Returns: rois float32 [R, 4]; classes int32 [R], 0 for background and 1 + label for foreground; targets
-          float32 [R, 4], the box of the object that a RoI overlaps most, the RoI itself for background.
+        Args:
+            proposals: float32 [N, 4], xyxy.
+            boxes: float32 [G, 4], xyxy.
+            labels: int [G] in 0..K-1.
+            random: NumPy generator.
+            difficult: bool [G]; None where none is.
+
+        Returns:
+            rois float32 [R, 4]; classes int32 [R], 0 for background and 1 + label for foreground; targets float32 [R,
+            4], the box of the object that a RoI overlaps most, the RoI itself for background.
         """
         if difficult is not None and difficult.any():
             proposals = proposals[covered(proposals, boxes[difficult]) <= MOST_IN_DIFFICULT]
@@ -72,17 +77,30 @@ class RoISampling:
         return rois, classes, targets
 
 
-def training_batches(examples, proposals, sampling, batch_size, seed, first_step, last_step, framing=None, features=None):
+def training_batches(examples, proposals, sampling, batch_size, seed, first_step, last_step, framing=None,
+                     features=None):
     """The batches of the steps first_step .. last_step - 1, each a function of (seed, step) alone.
 
     Every epoch goes once through `examples` in an order of its own. Without a `Framing`, images must have one size.
     Several batches are made at a time, in threads: most of that is decoding and hashing, outside Python's lock.
-    `features`: callable, images -> feature maps, such as a `glimpse.data.feature_cache`; None leaves them to the network.
 
-    Returns: a tf.data.Dataset of dicts: images uint8 [B, H, W, C], sizes int32 [B, 2] (height, width without padding),
-      rois float32 [B, R, 4], classes int32 [B, R] (0 = background), targets float32 [B, R, 4]; objects float32 [B, G, 4],
-      the true boxes that are not difficult, and their object_classes int32 [B, G], 1 .. K, both filled up with zeros; and,
-      of `features`, feature_map float32 [B, h, w, D].
+    Args:
+        examples: data set, see `glimpse.data.example`.
+        proposals: callable, (image, id) -> [N, 4].
+        sampling: RoISampling.
+        batch_size: images to a step.
+        seed: of the run.
+        first_step: the first step of the batches.
+        last_step: the step after the last one.
+        framing: Framing; None where all images are of one size.
+        features: callable, images -> feature maps, such as a `glimpse.data.feature_cache`; None leaves them to the
+            network.
+
+    Returns:
+        a tf.data.Dataset of dicts: images uint8 [B, H, W, C], sizes int32 [B, 2] (height, width without padding), rois
+        float32 [B, R, 4], classes int32 [B, R] (0 = background), targets float32 [B, R, 4]; objects float32 [B, G, 4],
+        the true boxes that are not difficult, and their object_classes int32 [B, G], 1 .. K, both filled up with zeros;
+        and, of `features`, feature_map float32 [B, h, w, D].
     """
     batch_size = whole_number("batch_size", batch_size)
 
@@ -101,7 +119,8 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
         rois = [sampling(p, e.boxes, e.labels, random, e.difficult) for e, p in zip(chosen, proposed)]
         images, sizes = _stack(chosen, framing)
         objects, object_classes = true_boxes(chosen)
-        return {"images": images, "sizes": sizes, "objects": objects, "object_classes": object_classes, **({"feature_map": features(images)} if features else {}),
+        return {"images": images, "sizes": sizes, "objects": objects, "object_classes": object_classes,
+                **({"feature_map": features(images)} if features else {}),
                 **{name: np.stack(part) for name, part in zip(("rois", "classes", "targets"), zip(*rois))}}
 
     first = batch(first_step)
@@ -111,7 +130,8 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
         shapes["images"] = (batch_size, None, None, shapes["images"][3])
 
     def load(step):
-        # Were it stateful, TensorFlow would make one batch at a time and none ahead of its step, so as to be deterministic.
+        # Were it stateful, TensorFlow would make one batch at a time and none ahead of its step, so as to be
+        # deterministic.
         parts = tf.numpy_function(lambda step: list(batch(int(step)).values()), [step],
                                   [value.dtype for value in first.values()], stateful=False)
         return {name: tf.ensure_shape(part, shapes[name]) for part, name in zip(parts, first)}
@@ -136,7 +156,8 @@ def _stack(examples, framing):
 def true_boxes(examples):
     """The boxes of a batch that are not difficult, filled up with zeros, and 1 + their labels, 0 where it is filled up.
 
-    Returns: float32 [B, G, 4], int32 [B, G].
+    Returns:
+        float32 [B, G, 4], int32 [B, G].
     """
     counted = [(e.boxes[~e.difficult], 1 + e.labels[~e.difficult]) for e in examples]
     most = max(len(labels) for _, labels in counted)

@@ -7,9 +7,20 @@ import os
 
 import gin
 
-from glimpse.data.annotated_images import Annotation, AnnotatedImages, Object
+from glimpse.data.annotated_images import AnnotatedImages, Annotation, Object
 from glimpse.data.fields import (
-    Fault, fields, flag, identity, names_given, number, shown, side, split_name, text, unique)
+    Fault,
+    fields,
+    flag,
+    identity,
+    names_given,
+    number,
+    shown,
+    side,
+    split_name,
+    text,
+    unique,
+)
 from glimpse.data.image_files import MOST_PIXELS
 from glimpse.data.text_files import on_disk, read_bytes
 from glimpse.errors import GlimpseError, path_given
@@ -29,19 +40,21 @@ class COCO(AnnotatedImages):
     which the log says; the split "train" needs annotations.
 
     Args:
-      split: "train", "validation" or "test", or what stands for {split} below.
-      root: the folder that the next two are relative to.
-      annotations: the JSON file; {split} in it stands for the split's name.
-      images: the folder of images, likewise.
-      splits: split -> its name in the two paths; a split that is not in it stands for itself. COCO keeps the
-        annotations of its test images to itself, so that studies report its val2017.
-      leave_out: names of categories that are no classes, such as the parent of all others that Roboflow adds. An object
-        of one is a defect.
-      on_fault, frame, most_pixels: see `AnnotatedImages`. The official train2017 holds boxes without width or height,
-        which "skip" leaves out.
+        split: "train", "validation" or "test", or what stands for {split} below.
+        root: the folder that the next two are relative to.
+        annotations: the JSON file; {split} in it stands for the split's name.
+        images: the folder of images, likewise.
+        splits: split -> its name in the two paths; a split that is not in it stands for itself. COCO keeps the
+            annotations of its test images to itself, so that studies report its val2017.
+        leave_out: names of categories that are no classes, such as the parent of all others that Roboflow adds. An
+            object of one is a defect.
+        on_fault, frame, most_pixels: see `AnnotatedImages`. The official train2017 holds boxes without width or height,
+            which "skip" leaves out.
 
     `category_ids` are the ids that the labels 0..K-1 stand for, in ascending order as in pycocotools.
-    Raises: GlimpseError that names file, object and reason.
+
+    Raises:
+        GlimpseError: names file, object and reason.
     """
 
     def __init__(self, split, root=gin.REQUIRED, annotations="annotations/instances_{split}.json", images="{split}",

@@ -16,9 +16,9 @@ from glimpse.data.example import Example
 from glimpse.errors import GlimpseError, one_of, real_number, whole_number
 from glimpse.randomness import generator
 
-# Contiguous shares of the samples, because neighbours share a writer: a test digit's own sample is never trained on.
-SHARES = {"train": (0.0, 0.7), "validation": (0.7, 0.8), "test": (0.8, 1.0)}
-INK = 0.3  # share of full ink from which a pixel of a drawn digit belongs to its box
+# Contiguous fractions of the samples, because neighbours share a writer: a test digit's own sample is never trained on.
+FRACTIONS = {"train": (0.0, 0.7), "validation": (0.7, 0.8), "test": (0.8, 1.0)}
+INK = 0.3  # fraction of full ink from which a pixel of a drawn digit belongs to its box
 MOST_OVERLAP = 0.05  # of the smaller box, so that every digit stays legible
 
 
@@ -26,7 +26,7 @@ MOST_OVERLAP = 0.05  # of the smaller box, so that every digit stays legible
 def _digits(split):
     """The split's digits: list of (uint8 [8, 8] 0..255, label)."""
     images, labels = load_digits(return_X_y=True)
-    first, last = (round(share * len(images)) for share in SHARES[split])
+    first, last = (round(fraction * len(images)) for fraction in FRACTIONS[split])
     images = np.round(images[first:last] * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8)
     return list(zip(images, labels[first:last].tolist()))
 
@@ -43,22 +43,22 @@ class DigitScenes:
     """Scene i of a split is a function of (seed, split, i) alone, composed when it is first asked for and then kept.
 
     Args:
-      split: "train", "validation" or "test"; their digits come from disjoint samples.
-      sizes: number of scenes in each split, {"train": 4000, ...}.
-      seed: of the data set, apart from the seed of a run, so that all runs of a study see the same scenes.
-      image_size: height and width of a scene in pixels.
-      most_digits: a scene holds 1 to this many digits.
-      digit_heights: (smallest, largest) height in pixels, drawn log-uniformly.
-      stretches: (smallest, largest) horizontal stretch of a digit, drawn log-uniformly.
-      fragments: number of pieces of digits strewn over a scene.
-      noise: standard deviation of the Gaussian noise, as a share of full ink.
+        split: "train", "validation" or "test"; their digits come from disjoint samples.
+        sizes: number of scenes in each split, {"train": 4000, ...}.
+        seed: of the data set, apart from the seed of a run, so that all runs of a study see the same scenes.
+        image_size: height and width of a scene in pixels.
+        most_digits: a scene holds 1 to this many digits.
+        digit_heights: (smallest, largest) height in pixels, drawn log-uniformly.
+        stretches: (smallest, largest) horizontal stretch of a digit, drawn log-uniformly.
+        fragments: number of pieces of digits strewn over a scene.
+        noise: standard deviation of the Gaussian noise, as a fraction of full ink.
     """
 
     class_names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
     def __init__(self, split, sizes, seed=0, image_size=96, most_digits=5, digit_heights=(18, 48),
                  stretches=(0.7, 1.3), fragments=6, noise=0.08):
-        self.split = one_of("split", split, SHARES)
+        self.split = one_of("split", split, FRACTIONS)
         if not isinstance(sizes, dict) or split not in sizes:
             raise GlimpseError(f"DigitScenes.sizes must name a number of scenes for {split!r}, got {sizes!r}")
         self.size = whole_number(f"DigitScenes.sizes[{split!r}]", sizes[split])

@@ -16,21 +16,25 @@ class FeatureCache:
     """Feature maps under the content of the image and of the backbone's weights; computed when first asked for.
 
     Args:
-      directory: made where it is not there. A map takes 4 bytes a number: 700 kB of EfficientNet-Lite0 at stride 16 from
-        an image of 640 x 640, and as much again for its mirror image.
-      backbone: model, images -> feature map, of which nothing is trained.
-    Raises: GlimpseError where something of it is.
+        directory: made where it is not there. A map takes 4 bytes a number: 700 kB of EfficientNet-Lite0 at stride 16
+            from an image of 640 x 640, and as much again for its mirror image.
+        backbone: model, images -> feature map, of which nothing is trained.
+
+    Raises:
+        GlimpseError: where something of it is.
     """
 
     def __init__(self, directory, backbone):
         if backbone.trainable_variables:
-            raise GlimpseError("Experiment.feature_cache keeps what a frozen backbone gives, but this one is trained, from "
-                               f"{backbone.trainable_variables[0].path!r} on: set its train_from = None, or feature_cache = None")
+            raise GlimpseError(
+                "Experiment.feature_cache keeps what a frozen backbone gives, but this one is trained, from "
+                f"{backbone.trainable_variables[0].path!r} on: set its train_from = None, or feature_cache = None")
         weights = hashlib.blake2b(digest_size=8)
         for values in backbone.get_weights():
             weights.update(np.ascontiguousarray(values))
         self.cache = ArrayCache(
-            path_given("Experiment.feature_cache", directory) / f"feature-maps-{backbone.layers[-1].name}-{weights.hexdigest()}",
+            path_given("Experiment.feature_cache",
+                       directory) / f"feature-maps-{backbone.layers[-1].name}-{weights.hexdigest()}",
             (None, None, backbone.output_shape[-1]))
         self.backbone = tf.function(lambda images: backbone(images))  # three times faster than layer by layer
         self._warned = False

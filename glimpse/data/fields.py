@@ -1,4 +1,5 @@
-"""The values of annotation files, checked where they are read: each check gives a value of its type or raises a Fault."""
+"""The values of annotation files, checked where they are read: each check gives a value of its type or raises a Fault.
+"""
 
 import math
 import re
@@ -52,7 +53,9 @@ def shown(value):
 
 
 def fields(entry, where, *names):
-    """The values of these fields of a JSON object; Fault where it is none, or where one is missing, null or given twice."""
+    """The values of these fields of a JSON object; Fault where it is none, or where one is missing, null or given
+    twice.
+    """
     if not isinstance(entry, dict):
         raise Fault("no object with fields", where, f"it is {shown(entry)}")
     if Twice in entry:

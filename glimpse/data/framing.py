@@ -15,11 +15,11 @@ class Framing:
     """Scale, flip and padding of the images of a data set.
 
     Args:
-      short_side, longest_side: an image is scaled so that its short side is the first, unless its longest would exceed
-        the second. 600 and 1000 are Fast R-CNN's (Girshick 2015, section 3.1).
-      canvas: (height, width) of every batch, multiples of 32, into which every scaled image fits. RoI pooling is compiled
-        for it, which is faster on a CPU. None: each batch is as large as its images ask for.
-      flip: share of the training images that are mirrored left to right.
+        short_side, longest_side: an image is scaled so that its short side is the first, unless its longest would
+            exceed the second. 600 and 1000 are Fast R-CNN's (Girshick 2015, section 3.1).
+        canvas: (height, width) of every batch, multiples of 32, into which every scaled image fits. RoI pooling is
+            compiled for it, which is faster on a CPU. None: each batch is as large as its images ask for.
+        flip: fraction of the training images that are mirrored left to right.
     """
 
     def __init__(self, short_side=600, longest_side=1000, canvas=None, flip=0.5):
@@ -38,8 +38,9 @@ class Framing:
     def place(self, example, proposals, flip=False):
         """An Example and its proposals [N, 4] in the pixels of the scaled image, mirrored if `flip`.
 
-        Returns: Example, proposals float32 [N, 4], scale float32 [4], which pixels of the example's image were
-          multiplied by (x, y, x, y).
+        Returns:
+            Example, proposals float32 [N, 4], scale float32 [4], which pixels of the example's image were multiplied by
+            (x, y, x, y).
         """
         height, width = example.image.shape[:2]
         scaled_height, scaled_width = self.scaled_size(height, width)
@@ -55,8 +56,9 @@ class Framing:
         largest = np.max([image.shape[:2] for image in images], axis=0)
         canvas = self.canvas or tuple(-(-largest // MULTIPLE) * MULTIPLE)
         if any(largest > canvas):
-            raise GlimpseError("Framing.canvas must be at least {}x{} (height x width) for images scaled to short_side={} "
-                               "and longest_side={}, got {}x{}".format(*largest, self.short_side, self.longest_side, *canvas))
+            raise GlimpseError(
+                f"Framing.canvas must be at least {largest[0]}x{largest[1]} (height x width) for images scaled to "
+                f"short_side={self.short_side} and longest_side={self.longest_side}, got {canvas[0]}x{canvas[1]}")
         stacked = np.empty([len(images), *canvas, images[0].shape[2]], np.uint8)
         padding = PADDING if stacked.shape[3] == 3 else [round(np.mean(PADDING))]
         stacked[:] = np.tile(np.uint8(padding), (canvas[1], 1))  # by lines: 40 times faster than by pixels

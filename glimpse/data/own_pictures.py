@@ -16,13 +16,14 @@ class OwnPictures:
     Every file is checked at the start, so that a fault shows before anything is done, and read when it is asked for.
 
     Args:
-      paths: of the files.
-      shape: (H, W, channels) of the images that the run was trained on.
-      framing: of the run, or None where all its images are of one size. A photo larger than what the Framing makes of it,
-        or than those images, is shrunk to that at the start, so that proposals too are sought in what the network sees;
-        a smaller one stays as it is.
+        paths: of the files.
+        shape: (H, W, channels) of the images that the run was trained on.
+        framing: of the run, or None where all its images are of one size. A photo larger than what the Framing makes of
+            it, or than those images, is shrunk to that at the start, so that proposals too are sought in what the
+            network sees; a smaller one stays as it is.
 
-    Raises: Fault, see `glimpse.data.image_files`.
+    Raises:
+        Fault, see `glimpse.data.image_files`.
     """
 
     def __init__(self, paths, shape, framing):
@@ -51,7 +52,8 @@ class OwnPictures:
 def read_picture(path, channels=3):
     """The picture of a file, turned as its EXIF data say: uint8 [H, W, channels], grey for one channel, else RGB.
 
-    Raises: Fault.
+    Raises:
+        Fault.
     """
     image = read_image(path, "upright")
     return np.asarray(Image.fromarray(image).convert("L"))[..., None] if channels == 1 else image

@@ -28,8 +28,8 @@ class ProposalFiles:
     No proposal may be empty or reversed. A .mat file is read in a process of its own, which a damaged one may crash.
 
     Args:
-      paths: list of such files, such as those of trainval and test.
-      most: at most the first so many of an image.
+        paths: list of such files, such as those of trainval and test.
+        most: at most the first so many of an image.
     """
 
     def __init__(self, paths=gin.REQUIRED, most=2000):

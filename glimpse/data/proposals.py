@@ -14,9 +14,9 @@ class WindowGrid:
     Windows of one size and aspect ratio stand `stride` of their own width and height apart, from border to border.
 
     Args:
-      sizes: square roots of the windows' areas, in pixels.
-      aspect_ratios: width / height.
-      stride: step between neighbours as a share of the window.
+        sizes: square roots of the windows' areas, in pixels.
+        aspect_ratios: width / height.
+        stride: step between neighbours as a fraction of the window.
     """
 
     def __init__(self, sizes=(13, 20, 31), aspect_ratios=(0.5, 0.9), stride=0.45):
@@ -44,13 +44,18 @@ def _places(length, window, stride):
 
 
 def recall(proposals, examples, iou_thresholds, counts=(None,)):
-    """Share of the objects (difficult ones left out) that one of an image's first proposals overlaps.
+    """Fraction of the objects (difficult ones left out) that one of an image's first proposals overlaps.
 
     It bounds the recall, and so the AP, that any detector can reach before its box regression moves a proposal.
 
-    Args: proposals: callable (image, id) -> [N, 4]; examples: iterable of Example; iou_thresholds: least overlaps;
-      counts: of the first how many proposals, None for all.
-    Returns: float [counts, thresholds] in 0..1; 0 where there is no object.
+    Args:
+        proposals: callable (image, id) -> [N, 4].
+        examples: iterable of Example.
+        iou_thresholds: least overlaps.
+        counts: of the first how many proposals; None for all.
+
+    Returns:
+        float [counts, thresholds] in 0..1; 0 where there is no object.
     """
     best = []  # an array [counts, G] for each image
     for example in examples:

@@ -24,13 +24,13 @@ _LOG = logging.getLogger(__name__)
 class SelectiveSearch:
     """Proposals by selective search, kept in `cache` under the content of the image and the mode.
 
-    What is not there yet is computed when asked for, in seconds an image; `python -m experiments.propose` computes those
-    of whole splits beforehand, on all cores.
+    What is not there yet is computed when asked for, in seconds an image; `python -m experiments.propose` computes
+    those of whole splits beforehand, on all cores.
 
     Args:
-      cache: directory; made where it is not there.
-      mode: "fast" or "quality", which finds two to three times as many in four times as long.
-      most: at most so many proposals an image, the most object-like first.
+        cache: directory; made where it is not there.
+        mode: "fast" or "quality", which finds two to three times as many in four times as long.
+        most: at most so many proposals an image, the most object-like first.
     """
 
     def __init__(self, cache=gin.REQUIRED, mode="fast", most=2000):
@@ -62,8 +62,9 @@ class SelectiveSearch:
 def selective_search(image, mode):
     """Boxes int32 [N, 4] xyxy of an image uint8 [H, W, 3], the most object-like first.
 
-    The same image gives the same boxes in the same order: OpenCV orders them by rank times a number from the C library's
-    `rand`, which is seeded here (where that library cannot be had by its name, as on Windows, the order may differ).
+    The same image gives the same boxes in the same order: OpenCV orders them by rank times a number from the C
+    library's `rand`, which is seeded here (where that library cannot be had by its name, as on Windows, the order may
+    differ).
     """
     try:
         import cv2

@@ -62,7 +62,8 @@ def decoded_xml(content):
 def numbered_lines(path):
     """Pairs of a line's number in a text file, from 1, and the line without the spaces around it, empty ones left out.
 
-    Raises: OSError, UnicodeDecodeError.
+    Raises:
+        OSError, UnicodeDecodeError.
     """
     # Not splitlines, which also breaks at characters that a name may hold.
     numbered = enumerate(re.split("\r\n|\r|\n", decoded(read_bytes(path))), start=1)
@@ -72,7 +73,8 @@ def numbered_lines(path):
 def lines(path, hint=""):
     """The lines of a text file without the spaces around them, empty ones left out.
 
-    Raises: GlimpseError that names the file, with `hint` on what it should be.
+    Raises:
+        GlimpseError: names the file, with `hint` on what it should be.
     """
     try:
         return [line for _, line in numbered_lines(path)]

@@ -16,23 +16,26 @@ class TFDS:
     """A data set of TensorFlow Datasets with boxes, difficult ones marked: "voc/2007", "voc/2012", "coco/2017".
 
     TensorFlow Datasets divides VOC's 1-based inclusive coordinates by the image's size as they stand; here 1 is
-    subtracted from xmin and ymin, as `glimpse.data.voc` does. Crowd boxes of COCO are kept as difficult. An example's id
-    is COCO's image id, or the file's name without its suffix.
+    subtracted from xmin and ymin, as `glimpse.data.voc` does. Crowd boxes of COCO are kept as difficult. An example's
+    id is COCO's image id, or the file's name without its suffix.
 
     Args:
-      split: "train", "validation" or "test", or what TensorFlow Datasets takes in their place ("train[:10%]").
-      name: of the data set and its configuration.
-      data_dir: where prepared data sets lie; its own default unless given. A data set that is not there is downloaded and
-        written for random access (ArrayRecord); one that was prepared in another format is refused.
-      splits: split -> what stands for it, such as {"train": "train+validation"} for VOC's trainval.
-    Raises: GlimpseError that names the data set.
+        split: "train", "validation" or "test", or what TensorFlow Datasets takes in their place ("train[:10%]").
+        name: of the data set and its configuration.
+        data_dir: where prepared data sets lie; its own default unless given. A data set that is not there is downloaded
+            and written for random access (ArrayRecord); one that was prepared in another format is refused.
+        splits: split -> what stands for it, such as {"train": "train+validation"} for VOC's trainval.
+
+    Raises:
+        GlimpseError: names the data set.
     """
 
     def __init__(self, split, name=gin.REQUIRED, data_dir=None, splits={}):
         try:
             import tensorflow_datasets
         except ImportError as error:
-            raise GlimpseError(f"TFDS.name = {name!r} needs TensorFlow Datasets: pip install 'glimpse[tfds]'") from error
+            raise GlimpseError(
+                f"TFDS.name = {name!r} needs TensorFlow Datasets: pip install 'glimpse[tfds]'") from error
         try:
             builder = tensorflow_datasets.builder(name, data_dir=data_dir, file_format="array_record")
             builder.download_and_prepare()
@@ -62,4 +65,5 @@ class TFDS:
         if not whole.all():
             _LOG.warning("image %s: left out %d boxes without width or height", id, (~whole).sum())
         difficult = np.asarray(objects["is_difficult" if self._is_voc else "is_crowd"], bool)
-        return Example(id, record["image"], boxes[whole], np.asarray(objects["label"], np.int32)[whole], difficult[whole])
+        return Example(id, record["image"], boxes[whole], np.asarray(objects["label"], np.int32)[whole],
+                       difficult[whole])

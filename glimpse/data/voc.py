@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import gin
 
-from glimpse.data.annotated_images import Annotation, AnnotatedImages, Object
+from glimpse.data.annotated_images import AnnotatedImages, Annotation, Object
 from glimpse.data.fields import Fault, flag, names_given, number_of_text, shown, side, split_name
 from glimpse.data.image_files import MOST_PIXELS
 from glimpse.data.text_files import decoded_xml, lines, on_disk, read_bytes, spellings
@@ -27,17 +27,19 @@ class VOC(AnnotatedImages):
     1, 1, 10, 10 covers ten pixels each way and becomes 0, 0, 10, 10.
 
     Args:
-      split: "train", "validation" or "test", or what stands for {split} below. All images that its list names are read.
-        A list of one class, such as cat_train, names the same images as train; its second column (1, -1, or 0 for
-        difficult objects alone) says whether they show that class, which the annotations say as well.
-      root: the folder.
-      classes: list of names, or a file with one a line, relative to `root`; the 20 of VOC unless given.
-      splits: split -> its name in the next three; a split that is not in it stands for itself.
-      lists: the file that lists the images of a split, relative to `root`; {split} in it stands for the split's name.
-        None: an image for each file in `annotations`, as tools have it that write no lists.
-      images, annotations: the folders of images and of XML files, likewise.
-      on_fault, frame, most_pixels: see `AnnotatedImages`.
-    Raises: GlimpseError that names file, object and reason.
+        split: "train", "validation" or "test", or what stands for {split} below. All images that its list names are
+            read. A list of one class, such as cat_train, names the same images as train; its second column (1, -1, or 0
+            for difficult objects alone) says whether they show that class, which the annotations say as well.
+        root: the folder.
+        classes: list of names, or a file with one a line, relative to `root`; the 20 of VOC unless given.
+        splits: split -> its name in the next three; a split that is not in it stands for itself.
+        lists: the file that lists the images of a split, relative to `root`; {split} in it stands for the split's name.
+            None: an image for each file in `annotations`, as tools have it that write no lists.
+        images, annotations: the folders of images and of XML files, likewise.
+        on_fault, frame, most_pixels: see `AnnotatedImages`.
+
+    Raises:
+        GlimpseError: names file, object and reason.
     """
 
     def __init__(self, split, root=gin.REQUIRED, classes=CLASSES, splits={"validation": "val"},
@@ -74,7 +76,7 @@ def _files_by_id(folder, suffixes):
 
 
 def _ids(listed, images, folder, list_file):
-    """The ids that the lines of an image set stand for, with a Fault in place of one that cannot be told."""
+    """The ids that the lines of an image set stand for, with a Fault in place of one that names no image."""
     plain = [_id(line, images, folder) for line in listed]
     columns = [re.fullmatch(r"(.*\S)\s+(-1|0|1)", line) for line in listed]
     if not all(columns) or all(id in images for id in plain):

@@ -7,7 +7,7 @@ from pathlib import Path
 import gin
 import yaml
 
-from glimpse.data.annotated_images import Annotation, AnnotatedImages, Object
+from glimpse.data.annotated_images import AnnotatedImages, Annotation, Object
 from glimpse.data.fields import Fault, fields, number_of_text, one_line, shown, split_name, unique
 from glimpse.data.image_files import MOST_PIXELS
 from glimpse.data.text_files import decoded, lines, numbered_lines, on_disk, read_bytes
@@ -22,25 +22,27 @@ _LOG = logging.getLogger(__name__)
 class YOLO(AnnotatedImages):
     """Reader of images with a text file each: a row "class x y width height" an object.
 
-    The class is a number from 0, x and y are the box's centre, and all four are shares of the image's width and height.
+    The class is a number from 0, x and y are the box's centre; all four are fractions of the image's width and height.
     The text of images/train/a.jpg is labels/train/a.txt where there is a folder labels, else a.txt beside the image.
     An image without one has no objects, as Ultralytics has it; the log says how many there are.
 
-    An example's id is the path of its file without suffix, in the split's folder, or in `root` where the split is no one
-    folder.
+    An example's id is the path of its file without suffix, in the split's folder, or in `root` where the split is no
+    one folder.
 
     Args:
-      split: "train", "validation" or "test", or what stands for {split} below.
-      root: the folder that holds all files; what leads outside it is not read.
-      data: the file of classes, relative to `root`: a YAML file as of Ultralytics, with `names`, and `train`, `val` and
-        `test` for the images; or a text file of one class a line, such as classes.txt or obj.names.
-      images: of a split, a folder or a text file that lists them, relative to `root`; {split} in it stands for the
-        split's name. None: as the YAML file says.
-      splits: split -> its name in the YAML file and in `images`; a split that is not in it stands for itself.
-      polygons: whether rows of a class and three or more points, as data for segmentation have them, are read as the
-        boxes around the points; else they are defects.
-      on_fault, frame, most_pixels: see `AnnotatedImages`. Ultralytics turns images upright before it looks at boxes.
-    Raises: GlimpseError that names file, line and reason.
+        split: "train", "validation" or "test", or what stands for {split} below.
+        root: the folder that holds all files; what leads outside it is not read.
+        data: the file of classes, relative to `root`: a YAML file as of Ultralytics, with `names`, and `train`, `val`
+            and `test` for the images; or a text file of one class a line, such as classes.txt or obj.names.
+        images: of a split, a folder or a text file that lists them, relative to `root`; {split} in it stands for the
+            split's name. None: as the YAML file says.
+        splits: split -> its name in the YAML file and in `images`; a split that is not in it stands for itself.
+        polygons: whether rows of a class and three or more points, as data for segmentation have them, are read as the
+            boxes around the points; else they are defects.
+        on_fault, frame, most_pixels: see `AnnotatedImages`. Ultralytics turns images upright before it looks at boxes.
+
+    Raises:
+        GlimpseError: names file, line and reason.
     """
 
     def __init__(self, split, root=gin.REQUIRED, data="data.yaml", images=None, splits={"validation": "val"},
@@ -157,7 +159,7 @@ def _read(id, image, path, names, polygons):
 
 
 def _object(row, where, names, polygons):
-    """An Object, its box in shares of the image's sides, or the Fault that keeps it from being read."""
+    """An Object, its box in fractions of the image's sides, or the Fault that keeps it from being read."""
     try:
         label, *values = [number_of_text(value, f"column {place}", where)
                           for place, value in enumerate(row.split(), start=1)]

@@ -208,8 +208,8 @@ def _checked_thresholds(iou_thresholds):
     """The thresholds as a float64 array, rounded to the two decimals that their keys show."""
     given = np.asarray(iou_thresholds, np.float64)
     rounded = np.round(given, 2)
-    valid = given.ndim == 1 and given.size and np.allclose(given, rounded, rtol=0, atol=1e-9)
-    if not valid or not np.all((rounded > 0) & (rounded <= 1)) or len(set(rounded)) < len(rounded):
+    two_decimals = given.ndim == 1 and given.size and np.allclose(given, rounded, rtol=0, atol=1e-9)
+    if not two_decimals or not np.all((rounded > 0) & (rounded <= 1)) or len(set(rounded)) < len(rounded):
         raise ValueError(
             f"iou_thresholds must be distinct, in (0, 1], with at most two decimals, not {iou_thresholds}"
         )

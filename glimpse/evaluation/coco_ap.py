@@ -1,8 +1,8 @@
 """COCO's average precision, by its own code: pip install 'glimpse[coco]'.
 
-It differs from VOC's in three ways: precision is read at 101 levels of recall, a crowd takes any number of detections that
-lie in it by the share of their own area, and at most 100 detections an image count. Its figures for small, medium and
-large objects go by the area of masks, which boxes do not have, and are not given here.
+It differs from VOC's in three points: precision is read at 101 levels of recall, a crowd takes any number of detections
+that lie in it by the fraction of their own area, and at most 100 detections an image count. Its figures for small,
+medium and large objects go by the area of masks, which boxes do not have, and are not given here.
 """
 
 import contextlib
@@ -13,7 +13,8 @@ import numpy as np
 from glimpse.errors import GlimpseError
 
 # Place in COCOeval's summary -> name.
-METRICS = {0: "coco_ap@0.50:0.95", 1: "coco_ap@0.50", 2: "coco_ap@0.75", 6: "coco_ar1@0.50:0.95", 7: "coco_ar10@0.50:0.95",
+METRICS = {0: "coco_ap@0.50:0.95", 1: "coco_ap@0.50", 2: "coco_ap@0.75", 6: "coco_ar1@0.50:0.95",
+           7: "coco_ar10@0.50:0.95",
            8: "coco_ar100@0.50:0.95"}
 
 
@@ -21,8 +22,10 @@ def evaluate_coco(detections, ground_truth, class_names):
     """Scores detections as COCO does; arguments as in `glimpse.evaluation.average_precision.evaluate`.
 
     Difficult boxes are taken as crowds, which is what COCO's are.
-    Returns: dict of floats in 0..1: average precision (ap) and average recall with at most 1, 10 or 100 detections an image
-      (ar1, ...), means over the classes that have objects. What is undefined is left out.
+
+    Returns:
+        dict of floats in 0..1: average precision (ap) and average recall with at most 1, 10 or 100 detections an image
+        (ar1, ...), means over the classes that have objects. What is undefined is left out.
     """
     try:
         from pycocotools.coco import COCO
@@ -50,7 +53,8 @@ def evaluate_coco(detections, ground_truth, class_names):
 
 
 def coco_results(detections, image_ids, category_ids):
-    """Detections as COCO's results file lists them: dicts of image_id, category_id, bbox (x, y, width, height), score."""
+    """Detections as COCO's results file lists them: dicts of image_id, category_id, bbox (x, y, width, height), score.
+    """
     return [{"image_id": image, "category_id": category_ids[label], "bbox": box, "score": float(score)}
             for image, each in zip(image_ids, detections, strict=True)
             for box, label, score in zip(_xywh(each["boxes"]), each["labels"], each["scores"])]

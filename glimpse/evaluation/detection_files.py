@@ -32,7 +32,8 @@ def write_voc_results(directory, split, detections, example_ids, class_names):
 
 
 def class_file_names(class_names):
-    """What stands for each class in the name of a file: apart also where case and the coding of accents do not count."""
+    """What stands for each class in the name of a file: apart also where case and the coding of accents do not count.
+    """
     names = [file_name_of(name) for name in class_names]
     folded = [unicodedata.normalize("NFC", name).casefold() for name in names]
     counts = collections.Counter(folded)

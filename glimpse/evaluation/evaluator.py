@@ -6,12 +6,12 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from glimpse.geometry.boxes import DELTAS
 from glimpse.data.batches import evaluation_batches
 from glimpse.evaluation.average_precision import evaluate
+from glimpse.geometry.boxes import DELTAS
+from glimpse.geometry.overlaps import pairwise_iou
 from glimpse.network.early_stopping import detect_unless_background
 from glimpse.network.iteration import detect_again
-from glimpse.geometry.overlaps import pairwise_iou
 from glimpse.randomness import stateless_seed
 
 
@@ -28,12 +28,12 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
         confidence: that a proposal shows background, at which it gets no further glimpse (see
             `glimpse.network.early_stopping`); None for T glimpses of each.
         iterations: how often to start again from the boxes just found (see `glimpse.network.iteration`).
-    Returns: a dict of
-        "metrics": see `glimpse.evaluation.average_precision`;
-        "milliseconds_per_image": median over batches, of network and non-maximum suppression;
-        "policy": see `policy_statistics`; empty with a confidence or with iterations;
-        "glimpses_per_proposal": their mean number;
-        "detections" and "ground_truth": lists of dicts, an image each, as `evaluate` takes them, with its "id" besides.
+
+    Returns:
+        a dict of "metrics": see `glimpse.evaluation.average_precision`; "milliseconds_per_image": median over batches,
+        of network and non-maximum suppression; "policy": see `policy_statistics`; empty with a confidence or with
+        iterations; "glimpses_per_proposal": their mean number; "detections" and "ground_truth": lists of dicts, an
+        image each, as `evaluate` takes them, with its "id" besides.
     """
     def detect(images, boxes, seed, sizes, is_proposal, objects):
         if confidence is not None:
@@ -86,7 +86,8 @@ def graph_of(function, batch, framing=None):
     if framing is not None:
         image, proposals = (*(framing.canvas or (None, None)), image[2]), (None, 4)
     return tf.function(function, input_signature=[
-        tf.TensorSpec([None, *image], tf.uint8), tf.TensorSpec([None, *proposals], tf.float32), tf.TensorSpec([2], tf.int32),
+        tf.TensorSpec([None, *image], tf.uint8), tf.TensorSpec([None, *proposals], tf.float32),
+        tf.TensorSpec([2], tf.int32),
         tf.TensorSpec([None, 2], tf.int32), tf.TensorSpec([None, proposals[0]], tf.bool),
         tf.TensorSpec([None, None, 4], tf.float32)])
 
@@ -94,9 +95,13 @@ def graph_of(function, batch, framing=None):
 def policy_statistics(deltas):
     """What a policy does: mean and spread (standard deviation) over proposals of each delta, for each further glimpse.
 
-    deltas: float [N, T-1, 4], of proposals that overlap an object. A spread near 0 means that the policy looks at the
-    same place whatever it sees.
-    Returns: {"glimpse 2": {"mean": {"dx": ...}, "spread": {"dx": ...}}, ...}, empty for T = 1.
+    A spread near 0 means that the policy looks at the same place whatever it sees.
+
+    Args:
+        deltas: float [N, T-1, 4], of proposals that overlap an object.
+
+    Returns:
+        {"glimpse 2": {"mean": {"dx": ...}, "spread": {"dx": ...}}, ...}, empty for T = 1.
     """
     def named(values):
         return dict(zip(DELTAS, map(float, values)))

@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from glimpse.data.batches import evaluation_batches
 from glimpse.data.example import Example
-from glimpse.network.detector import Detections, suppress
 from glimpse.evaluation.evaluator import graph_of
 from glimpse.geometry.overlaps import pairwise_iou
+from glimpse.network.detector import Detections, suppress
 from glimpse.randomness import stateless_seed
 
 
@@ -44,7 +44,9 @@ class GlimpseSequence(NamedTuple):
 
     @property
     def rewards(self):
-        """[T]: what the policy is rewarded for, P * IoU of `glimpse.training.objectives`, had it stopped after each glimpse."""
+        """[T]: what the policy is rewarded for, P * IoU of `glimpse.training.objectives`, had it stopped after each
+        glimpse.
+        """
         return self.probabilities[:, 1 + self.label] * self.overlaps
 
     @property
@@ -56,8 +58,16 @@ class GlimpseSequence(NamedTuple):
 def follow(detector, examples, proposals, seed, batch_size=10, framing=None, image_id=None):
     """Looks at a data set exactly as `evaluate_detector` does, to the draw; yields a Followed for every image.
 
-    image_id: only this one, a number or its text (none is yielded where no example has this id). With a batch_size of 1,
-    images may be of any sizes even without a Framing.
+    With a batch_size of 1, images may be of any sizes even without a Framing.
+
+    Args:
+        detector: GlimpseDetector.
+        examples: data set, see `glimpse.data.example`.
+        proposals: callable, (image, id) -> [N, 4].
+        seed: of the run.
+        batch_size: images to a step.
+        framing: Framing of the run; None where all images are of one size.
+        image_id: only this one, a number or its text (none is yielded where no example has this id).
     """
     def look(images, boxes, seed, sizes, is_proposal, objects):
         rollout = detector(images, boxes, seed, sizes=sizes, objects=objects)
@@ -74,13 +84,15 @@ def follow(detector, examples, proposals, seed, batch_size=10, framing=None, ima
         size = framing is None and (batch.images.shape[1:], batch.proposals.shape[1])
         if size not in graphs:
             graphs[size] = graph_of(look, batch, framing)
-        *parts, found = graphs[size](batch.images, batch.proposals, stateless_seed(seed, "evaluation", step), batch.sizes,
+        *parts, found = graphs[size](batch.images, batch.proposals, stateless_seed(seed, "evaluation", step),
+                                     batch.sizes,
                                      batch.is_proposal, batch.objects)
         found, *parts = [part.numpy() for part in found], *(part.numpy() for part in parts)
         for row, example in enumerate(batch.examples):
             if image_id is None or str(image_id) == str(example.id):
                 *arrays, count = (part[row] for part in found)
-                yield Followed(step * batch_size + row, seen(example, framing), *(part[row][batch.is_proposal[row]] for part in parts),
+                yield Followed(step * batch_size + row, seen(example, framing),
+                               *(part[row][batch.is_proposal[row]] for part in parts),
                                Detections(*(array[:count] for array in arrays), count))
 
 

@@ -14,17 +14,24 @@ DELTAS = ("dx", "dy", "log_width", "log_height")  # the names of the four number
 _LARGEST_LOG_RATIO = math.log(1000 / 16)
 
 
-def encode(boxes, proposals):
+def encode(boxes: tf.Tensor, proposals: tf.Tensor) -> tf.Tensor:
     """Deltas that lead from `proposals` to `boxes`: ((x - px) / pw, (y - py) / ph, log(w / pw), log(h / ph)).
 
-    Positions are centres. Both arguments are float32 [..., N, 4] xyxy; returns float32 [..., N, 4].
-    Source: Girshick et al., R-CNN (2014), appendix C; used by Fast R-CNN and, for glimpses, by Hara et al.
+    Positions are centres. Source: Girshick et al., R-CNN (2014), appendix C; used by Fast R-CNN and, for glimpses, by
+    Hara et al.
+
+    Args:
+        boxes: float32 [..., N, 4], xyxy.
+        proposals: float32 [..., N, 4], xyxy.
+
+    Returns:
+        float32 [..., N, 4].
     """
     return bounding_boxes.encode_box_to_deltas(
         proposals, boxes, anchor_format="xyxy", box_format="xyxy", encoding_format="center_xywh")
 
 
-def decode(deltas, proposals):
+def decode(deltas: tf.Tensor, proposals: tf.Tensor) -> tf.Tensor:
     """The boxes that `deltas` lead to from `proposals`: the inverse of `encode`. All float32 [..., 4], xyxy."""
     shift, log_ratio = tf.split(deltas, 2, axis=-1)
     deltas = tf.concat([shift, tf.minimum(log_ratio, _LARGEST_LOG_RATIO)], axis=-1)
@@ -32,21 +39,24 @@ def decode(deltas, proposals):
         proposals, deltas, anchor_format="xyxy", box_format="xyxy", encoded_format="center_xywh")
 
 
-def clip(boxes, height, width):
+def clip(boxes: tf.Tensor, height: tf.Tensor | float, width: tf.Tensor | float) -> tf.Tensor:
     """Boxes [..., 4] xyxy cut to the image; one that lies wholly outside becomes an empty box on its border.
 
-    height, width: numbers or tensors that broadcast against [...], such as [B, 1] for boxes [B, N, 4].
+    Args:
+        boxes: float [..., 4], xyxy.
+        height: number or tensor that broadcasts against [...], such as [B, 1] for boxes [B, N, 4].
+        width: likewise.
     """
     limits = tf.cast(tf.stack([width, height, width, height], axis=-1), boxes.dtype)
     return tf.clip_by_value(boxes, tf.zeros_like(limits), limits)
 
 
-def at_least_a_pixel(boxes):
+def at_least_a_pixel(boxes: tf.Tensor) -> tf.Tensor:
     """Boxes [..., 4] xyxy of which none is narrower or lower than a pixel, so that deltas from them are finite."""
     return tf.concat([boxes[..., :2], tf.maximum(boxes[..., 2:], boxes[..., :2] + 1.0)], axis=-1)
 
 
-def paired_iou(boxes, others):
+def paired_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     """Intersection over union of each box with its partner: two [..., 4] xyxy -> [...]; 0 where both are empty."""
     top_left = tf.maximum(boxes[..., :2], others[..., :2])
     bottom_right = tf.minimum(boxes[..., 2:], others[..., 2:])

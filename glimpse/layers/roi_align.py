@@ -1,5 +1,9 @@
 """RoI align as a Keras layer."""
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from glimpse.layers.box_formats import check_channels_last, check_format, features_and_boxes, pooled_shape
 from glimpse.ops import roi_align
@@ -45,16 +49,16 @@ class RoIAlign(keras.Layer):
         self.aligned = aligned
         self.box_gradient = box_gradient
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         features, boxes = features_and_boxes(inputs, self.bounding_box_format, self.compute_dtype)
         return roi_align(
             features, boxes, (self.pooled_height, self.pooled_width), self.spatial_scale, self.sampling_ratio, self.aligned,
             self.box_gradient)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence) -> tuple:
         return pooled_shape(input_shape, self.pooled_height, self.pooled_width)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "pooled_height": self.pooled_height,
             "pooled_width": self.pooled_width,

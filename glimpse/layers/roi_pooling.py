@@ -1,5 +1,9 @@
 """RoI max pooling as a Keras layer."""
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 from glimpse.layers.box_formats import check_channels_last, check_format, features_and_boxes, pooled_shape
 from glimpse.ops import roi_pool
@@ -46,14 +50,14 @@ class RoIPooling(keras.Layer):
         self.bounding_box_format = bounding_box_format
         self.bins = bins
 
-    def call(self, inputs):
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         features, boxes = features_and_boxes(inputs, self.bounding_box_format, self.compute_dtype)
         return roi_pool(features, boxes, (self.pooled_height, self.pooled_width), self.spatial_scale, self.bins)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Sequence) -> tuple:
         return pooled_shape(input_shape, self.pooled_height, self.pooled_width)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "pooled_height": self.pooled_height,
             "pooled_width": self.pooled_width,

@@ -1,31 +1,36 @@
 """Backbones: image -> the feature map that every glimpse of every proposal shares.
 
-`small_cnn` is trained from nothing. The others are cut from networks for ImageNet, take RGB images of 0..255 and prepare
-them as their weights ask for. Their settings:
+`small_cnn` is trained from nothing. The others are cut from networks for ImageNet, take RGB images of 0..255 and
+prepare them as their weights ask for. Their settings:
 
   weights: None, drawn at random; "imagenet"; or the path of a file of weights.
   cut: the layer whose output is the feature map.
   train_from: the first layer that is trained, with all that follow; the beginning of its name up to a "_" will do.
     None: the whole backbone stays as it is.
-  frozen_batch_norm: batch normalisation keeps its scale and offset in the trained layers too. Its statistics are those of
-    the weights in any case, since the few and padded images of a batch have none worth taking.
+  frozen_batch_norm: batch normalisation keeps its scale and offset in the trained layers too. Its statistics are those
+    of the weights in any case, since the few and padded images of a batch have none worth taking.
 """
+
+from collections.abc import Sequence
 
 import gin
 import keras
 
-from glimpse.network import efficientnet_lite0 as lite0
 from glimpse.errors import GlimpseError, whole_number
+from glimpse.network import efficientnet_lite0 as lite0
 
 
 @gin.register
-def small_cnn(filters=(16, 32, 64), strides=(1, 2, 2), kernel_size=3):
-    """A plain CNN for small pictures, trained from nothing: uint8 [B, H, W, C] -> float32 [B, H / s, W / s, filters[-1]].
+def small_cnn(filters: Sequence[int] = (16, 32, 64), strides: Sequence[int] = (1, 2, 2),
+              kernel_size: int = 3) -> keras.Model:
+    """A plain CNN for small pictures, trained from nothing.
 
-    The stride s is the product of `strides`. With the defaults, a cell of the map sees 9 x 9 pixels, so that what lies
-    beyond a RoI is for further glimpses to find out. A backbone that sees further tells the first glimpse more of it.
+    It maps uint8 [B, H, W, C] to float32 [B, H / s, W / s, filters[-1]]. The stride s is the product of `strides`. With
+    the defaults, a cell of the map sees 9 x 9 pixels, so that what lies beyond a RoI is for further glimpses to find
+    out. A backbone that sees further tells the first glimpse more of it.
 
-    Raises: GlimpseError if `filters` and `strides` differ in length or hold anything but whole numbers.
+    Raises:
+        GlimpseError: if `filters` and `strides` differ in length or hold anything but whole numbers.
     """
     if not filters or len(filters) != len(strides):
         raise GlimpseError(f"small_cnn.filters and strides must be of one length, got {filters!r} and {strides!r}")
@@ -39,7 +44,8 @@ def small_cnn(filters=(16, 32, 64), strides=(1, 2, 2), kernel_size=3):
 
 
 @gin.register
-def efficientnet_lite0(weights="imagenet", cut="block10", train_from=None, frozen_batch_norm=True):
+def efficientnet_lite0(weights: str | None = "imagenet", cut: str = "block10", train_from: str | None = None,
+                       frozen_batch_norm: bool = True) -> keras.Model:
     """EfficientNet-Lite0: block4 at stride 8 (40 channels), block10 at 16 (112), block15 at 32 (320).
 
     "imagenet" takes the weights that an installed package carries, see `glimpse.network.efficientnet_lite0`.
@@ -51,19 +57,23 @@ def efficientnet_lite0(weights="imagenet", cut="block10", train_from=None, froze
 
 
 @gin.register
-def vgg16(weights="imagenet", cut="block5_conv3", train_from="block3", frozen_batch_norm=True):
+def vgg16(weights: str | None = "imagenet", cut: str = "block5_conv3", train_from: str | None = "block3",
+          frozen_batch_norm: bool = True) -> keras.Model:
     """VGG16 up to its last convolution, at stride 16 (512 channels), trained from conv3_1 up, as in Fast R-CNN."""
     return _application("vgg16", keras.applications.vgg16, "VGG16", weights, cut, train_from, frozen_batch_norm)
 
 
 @gin.register
-def resnet50(weights="imagenet", cut="conv4_block6_out", train_from="conv3", frozen_batch_norm=True):
+def resnet50(weights: str | None = "imagenet", cut: str = "conv4_block6_out", train_from: str | None = "conv3",
+             frozen_batch_norm: bool = True) -> keras.Model:
     """ResNet50 up to its fourth stage, at stride 16 (1024 channels)."""
-    return _application("resnet50", keras.applications.resnet50, "ResNet50", weights, cut, train_from, frozen_batch_norm)
+    return _application("resnet50", keras.applications.resnet50, "ResNet50", weights, cut, train_from,
+                        frozen_batch_norm)
 
 
 @gin.register
-def mobilenet_v2(weights="imagenet", cut="block_12_add", train_from=None, frozen_batch_norm=True):
+def mobilenet_v2(weights: str | None = "imagenet", cut: str = "block_12_add", train_from: str | None = None,
+                 frozen_batch_norm: bool = True) -> keras.Model:
     """MobileNetV2 up to the last block at stride 16 (96 channels)."""
     return _application("mobilenet_v2", keras.applications.mobilenet_v2, "MobileNetV2", weights, cut, train_from,
                         frozen_batch_norm)

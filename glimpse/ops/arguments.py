@@ -1,11 +1,13 @@
 """The checks that RoI pooling and RoI align share: what is wrong is named, with the shape or value it has."""
 import math
 import operator
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 
-def check_features_and_boxes(features, boxes, dtypes):
+def check_features_and_boxes(features: tf.Tensor, boxes: tf.Tensor,
+                             dtypes: Sequence[tf.DType]) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns features [B, H, W, C] and float32 boxes [B, N, 4] as tensors, or raises; see `roi_pool` for the errors."""
     features, boxes = tf.convert_to_tensor(features), tf.convert_to_tensor(boxes)
     if features.dtype not in dtypes:
@@ -29,13 +31,13 @@ def check_features_and_boxes(features, boxes, dtypes):
     return features, tf.debugging.check_numerics(boxes, f"boxes of shape {boxes.shape} must be finite")
 
 
-def check_boxes_dtype(boxes):
+def check_boxes_dtype(boxes: tf.Tensor) -> None:
     """Raises TypeError for boxes in half precision, which cannot hold coordinates such as 2049."""
     if boxes.dtype in (tf.float16, tf.bfloat16):
         raise TypeError(f"boxes must be float32, not {boxes.dtype.name}, which cannot hold coordinates such as 2049")
 
 
-def check_pooled_size(pooled_size):
+def check_pooled_size(pooled_size: int | Sequence[int]) -> tuple[int, int]:
     """Returns (pooled_height, pooled_width) from a whole number or a pair of them."""
     sizes = tuple(pooled_size) if isinstance(pooled_size, (tuple, list)) else (pooled_size, pooled_size)
     if len(sizes) != 2:
@@ -49,14 +51,14 @@ def check_pooled_size(pooled_size):
     return sizes
 
 
-def check_spatial_scale(spatial_scale):
+def check_spatial_scale(spatial_scale: float) -> float:
     """Returns spatial_scale, map cells per unit of the boxes, as a float."""
     if not isinstance(spatial_scale, (int, float)) or not (0 < spatial_scale < math.inf):
         raise ValueError(f"spatial_scale must be a positive number, not {spatial_scale!r}")
     return float(spatial_scale)
 
 
-def check_sampling_ratio(sampling_ratio):
+def check_sampling_ratio(sampling_ratio: int) -> int:
     """Returns sampling_ratio, samples along each side of a bin, if it is a whole number of at least 1."""
     if isinstance(sampling_ratio, bool) or not isinstance(sampling_ratio, int) or sampling_ratio < 1:
         raise ValueError(f"sampling_ratio must be a whole number of at least 1, not {sampling_ratio!r}")

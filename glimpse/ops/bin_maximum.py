@@ -5,13 +5,16 @@ every length from s to 2s with two windows, one at each end of the bin, and the 
 windows of every size, at every cell, are tabled once for the whole map (a sparse table in two dimensions). The maximum
 over a bin is then the maximum of four rows of that table, however large the bin is and however many bins overlap.
 """
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 # Added to itself still an int32, and so far below zero that it marks the bin that has no cells.
 NOWHERE = -(2**29)
 
 
-def bin_maximum(cells, empty, map_width, rows, columns, row_sides, column_sides):
+def bin_maximum(cells: tf.Tensor, empty: float, map_width: tf.Tensor, rows: Sequence[tf.Tensor],
+                columns: Sequence[tf.Tensor], row_sides: Sequence[int], column_sides: Sequence[int]) -> tf.Tensor:
     """The maximum over every bin of a grid per box, channel by channel.
 
     Args:
@@ -55,7 +58,7 @@ def bin_maximum(cells, empty, map_width, rows, columns, row_sides, column_sides)
     return maximum
 
 
-def window_sides(length, bins):
+def window_sides(length: int | None, bins: int) -> tuple[int, ...]:
     """The sides that serve every bin of a box within a map of `length` cells (None: not known yet) cut into `bins`."""
     longest = 14 if length is None else largest_bin(length, bins)
     sides = [1]

@@ -1,11 +1,14 @@
 """RoI align: the mean of a feature map, sampled between its cells, in every bin of a box."""
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from glimpse.ops import bilinear_matrices, bilinear_taps
 from glimpse.ops.arguments import check_features_and_boxes, check_pooled_size, check_sampling_ratio, check_spatial_scale
 
 
-def roi_align(features, boxes, pooled_size, spatial_scale=1.0, sampling_ratio=2, aligned=True, box_gradient=False):
+def roi_align(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence[int], spatial_scale: float = 1.0,
+              sampling_ratio: int = 2, aligned: bool = True, box_gradient: bool = False) -> tf.Tensor:
     """Averages bilinear samples of a feature map over every bin of a box; nothing is rounded.
 
     Coordinates. Boxes are continuous pixels with the origin at the top left corner of the image; `spatial_scale` is the

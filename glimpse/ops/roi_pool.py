@@ -1,5 +1,6 @@
 """RoI max pooling: any box of a feature map onto a grid of fixed size."""
 import functools
+from collections.abc import Sequence
 
 import tensorflow as tf
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
@@ -12,7 +13,8 @@ BINS = ("fast_rcnn", "article")
 REACHES = 3, 4, 6, 8   # sides of the largest bins read cell by cell; each is compiled when a call first needs it
 
 
-def roi_pool(features, boxes, pooled_size, spatial_scale=1.0, bins="fast_rcnn"):
+def roi_pool(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence[int], spatial_scale: float = 1.0,
+             bins: str = "fast_rcnn") -> tf.Tensor:
     """Pools the part of a feature map that lies in a box, for every box, to a grid of fixed size, by maxima.
 
     Coordinates. Boxes are continuous pixels with the origin at the top left corner of the image; `spatial_scale` is the

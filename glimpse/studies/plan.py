@@ -20,7 +20,8 @@ def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None):
             for all of its dicts. A value that begins with @ is a reference, such as "@fixed()".
         bindings: what is the same for all runs, {"TRAIN_STEPS": 500}.
 
-    Returns: {name of the run, such as "NUM_GLIMPSES=3,POLICY=fixed,SEED=0": (experiment, list of gin bindings)}.
+    Returns:
+        {name of the run, such as "NUM_GLIMPSES=3,POLICY=fixed,SEED=0": (experiment, list of gin bindings)}.
     """
     if not isinstance(experiment, str) or not experiment:
         raise GlimpseError(f"study.experiment must be a gin file, a text in quotes, got {experiment!r}")
@@ -62,7 +63,8 @@ def runs_of(gin_file, gin_params):
         gin_params: bindings. Those of `study`, and macros of its file, are of the study; all others go to every run.
             study.bindings is laid over the file's own, name by name.
 
-    Returns: as `study`.
+    Returns:
+        as `study`.
     """
     path = gin_files.find(gin_file)
     macros = set() if path is None else gin_files.macros_set_in(path)
@@ -96,7 +98,8 @@ def plan(workdir, runs):
     A finished run is evaluated again where its results lack a split that is to be evaluated now, or were made by other
     settings of the evaluation.
 
-    Returns: ({name: command line}, {name: steps}).
+    Returns:
+        ({name: command line}, {name: steps}).
     """
     waiting, steps = {}, {}
     for name, (experiment, bindings) in runs.items():

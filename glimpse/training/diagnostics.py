@@ -17,17 +17,19 @@ def episode_statistics(episodes, glimpses, sizes):
     """How foreground RoIs are looked at in a batch, and what it gives.
 
     Args:
-      episodes: `glimpse.training.estimators.Episodes`.
-      glimpses: [B, E, F, T, 4], xyxy in pixels, cut to the images.
-      sizes: int32 [B, 2], height and width of each image.
-    Returns: {name: scalar}. For each glimpse t = 2 .. T, means over episodes:
-      "glimpse_t/mean_dx", ... and "glimpse_t/spread_dx", ...: mean and standard deviation of the four deltas as drawn;
-      "glimpse_t/moved": pixels from the centre of the glimpse before to the centre of this one;
-      "glimpse_t/cut": share of glimpses that touch the border of the image, and so may have been cut there;
-      "glimpse_t/gain": what this glimpse added to the quality of the answer.
-      "return_variance/within": variance of the last quality over the episodes of one RoI, mean over RoIs;
-      "return_variance/between": variance over RoIs of its mean over episodes. The first is what looking decides, the
-      second how hard RoIs are. All are 0 where no RoI is foreground.
+        episodes: `glimpse.training.estimators.Episodes`.
+        glimpses: [B, E, F, T, 4], xyxy in pixels, cut to the images.
+        sizes: int32 [B, 2], height and width of each image.
+
+    Returns:
+        {name: scalar}. For each glimpse t = 2 .. T, means over episodes:
+        "glimpse_t/mean_dx", ... and "glimpse_t/spread_dx", ...: mean and standard deviation of the deltas as drawn;
+        "glimpse_t/moved": pixels from the centre of the glimpse before to the centre of this one;
+        "glimpse_t/cut": fraction of glimpses that touch the border of the image, and so may have been cut there;
+        "glimpse_t/gain": what this glimpse added to the quality of the answer.
+        "return_variance/within": variance of the last quality over the episodes of one RoI, mean over RoIs;
+        "return_variance/between": variance over RoIs of its mean over episodes. The first is what looking decides,
+        the second how hard RoIs are. All are 0 where no RoI is foreground.
     """
     foreground = tf.cast(episodes.foreground, tf.float32)
     count = tf.reduce_sum(foreground)
@@ -76,7 +78,7 @@ class Agreement(keras.metrics.Metric):
         self.count = self.add_weight(name="count", shape=(), initializer="zeros")
 
     def update_state(self, gradients):
-        """gradients: list of tensors of `size` numbers in all."""
+        """Adds the gradients of a step, a list of tensors of `size` numbers in all."""
         flat = tf.concat([tf.reshape(gradient, [-1]) for gradient in gradients], axis=0)
         self.total.assign_add(flat)
         self.squares.assign_add(tf.reduce_sum(tf.square(flat)))

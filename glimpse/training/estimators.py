@@ -1,8 +1,8 @@
 """How a policy learns where to look: one of these is `Trainer.estimator`.
 
-Each says how the network looks while it trains (`call_arguments`), and what the policy's weights descend (`loss`). They are
-for the foreground RoIs, of which each has E episodes: E sequences of glimpses of the same proposal. One of one's own is a
-class with the same four members, registered with `@gin.register`.
+Each says how the network looks while it trains (`call_arguments`), and what the policy's weights descend (`loss`). They
+are for the foreground RoIs, of which each has E episodes: E sequences of glimpses of the same proposal. One of one's
+own is a class with the same four members, registered with `@gin.register`.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,13 @@ import tensorflow as tf
 
 from glimpse.errors import GlimpseError, one_of, real_number, whole_number
 from glimpse.training.objectives import (
-    BASELINES, advantages, clipped_ratio_loss, expectation_loss, reinforce_loss, terminal)
+    BASELINES,
+    advantages,
+    clipped_ratio_loss,
+    expectation_loss,
+    reinforce_loss,
+    terminal,
+)
 
 
 class Episodes(NamedTuple):
@@ -23,7 +29,8 @@ class Episodes(NamedTuple):
     foreground: tf.Tensor  # bool [B, F], which slots hold a foreground RoI
     policy_inputs: tf.Tensor  # [B, E, F, T-1, I], what the policy decided on
     deltas: tf.Tensor  # [B, E, F, T-1, 4], its actions
-    quality: tf.Tensor  # [B, E, F, T], of the answer after each glimpse, see `glimpse.training.objectives.answer_quality`
+    # [B, E, F, T], of the answer after each glimpse, see `glimpse.training.objectives.answer_quality`
+    quality: tf.Tensor
     correct: tf.Tensor  # [B, E, F, T]
 
 
@@ -152,7 +159,8 @@ class Expectation:
         returns = self.reward(episodes.quality, episodes.correct)
         advantage = advantages(returns, episodes.foreground, "group")
         step = self._tried_step(seed, episodes.quality.shape[-1])
-        return expectation_loss(log_probabilities[..., step], advantage[..., step], episodes.foreground), log_probabilities
+        return expectation_loss(log_probabilities[..., step], advantage[..., step],
+                                episodes.foreground), log_probabilities
 
     def _tried_step(self, seed, num_glimpses):
         return tf.random.stateless_uniform([], tf.random.fold_in(seed, 1), 0, num_glimpses - 1, tf.int32)
@@ -162,11 +170,12 @@ class Expectation:
 class Pathwise:
     """The detection loss reaches the policy through the places that RoI align samples; there is no reward [ours].
 
-    As in a spatial transformer (Jaderberg et al. 2015). Needs a policy that is smooth in its weights, and a pooling that is
-    smooth in the box: GlimpseDetector.pooling = "align" or "crop". And a Trainer.policy_optimizer slower than that of the rest, or glimpses
-    run away from the object before the network knows how to use them.
+    As in a spatial transformer (Jaderberg et al. 2015). Needs a policy that is smooth in its weights, and a pooling
+    that is smooth in the box: GlimpseDetector.pooling = "align" or "crop". And a Trainer.policy_optimizer slower than
+    that of the rest, or glimpses run away from the object before the network knows how to use them.
 
-    Args: explore: draw around the mean (the gradient goes through the draw) instead of looking at the mean.
+    Args:
+        explore: draw around the mean (the gradient goes through the draw) instead of looking at the mean.
     """
 
     further_updates = 0
@@ -178,7 +187,8 @@ class Pathwise:
     def build(self, detector, policy_optimizer, episodes):
         needs(detector, "pathwise", "smooth", "@learned()")
         if detector.pooling == "max":
-            raise GlimpseError("the estimator 'pathwise' needs GlimpseDetector.pooling='align' or 'crop', got 'max', whose "
+            raise GlimpseError(
+                "the estimator 'pathwise' needs GlimpseDetector.pooling='align' or 'crop', got 'max', whose "
                                "values do not change smoothly with the box")
         return episodes if self.explore else 1
 

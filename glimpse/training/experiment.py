@@ -12,14 +12,18 @@ import tensorflow as tf
 
 from glimpse import config, gin_faults
 from glimpse.data.batches import training_batches
+from glimpse.data.feature_cache import FeatureCache
 from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, one_of, whole_number
 from glimpse.evaluation.coco_ap import evaluate_coco
 from glimpse.evaluation.errors_by_kind import errors_by_kind
 from glimpse.evaluation.evaluator import evaluate_detector
-from glimpse.data.feature_cache import FeatureCache
-from glimpse.training import estimators  # noqa: F401  configurations choose among them
-from glimpse.training import own_modules, parts, run
+from glimpse.training import (
+    estimators,  # noqa: F401  configurations choose among them
+    own_modules,
+    parts,
+    run,
+)
 
 PROPOSAL_IOUS = (0.5, 0.7)
 
@@ -29,21 +33,22 @@ class Experiment:
     """The parts that a configuration names, built. The root of every configuration.
 
     Args:
-      seed: of the run: initial weights, order of the images, RoIs, glimpses.
-      train_steps: number of updates.
-      data: called with split="train", "validation" or "test", gives a data set (see `glimpse.data.example`).
-      proposals: callable, (image, id) -> [N, 4].
-      detector: called with num_classes, gives a GlimpseDetector.
-      trainer: called with the detector, foreground_slots and seed, gives a Trainer.
-      sampling: RoISampling.
-      batch_size: images to a step.
-      framing: a Framing that scales and pads the images; None where all are of one size.
-      feature_cache: directory that keeps the feature maps of the training images, for a frozen backbone; None keeps none.
-      evaluation_batch_size: images to a step of the evaluation, with all their proposals.
-      evaluation_splits: evaluated at the end of the training, at least one name, such as ("validation", "test").
-      coco_ap: score by COCO's protocol too.
-      log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
-      trained_on: a TrainedOn, to use a trained network without reading its training data; no setting.
+        seed: of the run: initial weights, order of the images, RoIs, glimpses.
+        train_steps: number of updates.
+        data: called with split="train", "validation" or "test", gives a data set (see `glimpse.data.example`).
+        proposals: callable, (image, id) -> [N, 4].
+        detector: called with num_classes, gives a GlimpseDetector.
+        trainer: called with the detector, foreground_slots and seed, gives a Trainer.
+        sampling: RoISampling.
+        batch_size: images to a step.
+        framing: a Framing that scales and pads the images; None where all are of one size.
+        feature_cache: directory that keeps the feature maps of the training images, for a frozen backbone; None keeps
+            none.
+        evaluation_batch_size: images to a step of the evaluation, with all their proposals.
+        evaluation_splits: evaluated at the end of the training, at least one name, such as ("validation", "test").
+        coco_ap: score by COCO's protocol too.
+        log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
+        trained_on: a TrainedOn, to use a trained network without reading its training data; no setting.
     """
 
     def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
@@ -169,8 +174,10 @@ class Experiment:
     def evaluate(self, split, confidence=None, iterations=0):
         """Detects on every image of a split; returns what `evaluate_detector` does, "errors" and "proposal_recall".
 
-        confidence: that a proposal shows background, at which it gets no further glimpse; None for all T. iterations: how
-        often the network starts again from the boxes just found.
+        Args:
+            split: "train", "validation" or "test".
+            confidence: that a proposal shows background, at which it gets no further glimpse; None for all T.
+            iterations: how often the network starts again from the boxes just found.
         """
         examples = self._evaluated(split)
         result = evaluate_detector(self.detector, examples, self.proposals, self.seed, self.evaluation_batch_size,
@@ -180,7 +187,8 @@ class Experiment:
         result["errors"] = errors_by_kind(result["detections"], result["ground_truth"], len(examples.class_names))
         # What the proposals themselves can reach, before any is moved: it bounds what the network can find.
         found = recall(self.proposals, examples, PROPOSAL_IOUS)[0]
-        return result | {"proposal_recall": {f"{iou:.2f}": float(share) for iou, share in zip(PROPOSAL_IOUS, found)}}
+        recalls = {f"{iou:.2f}": float(fraction) for iou, fraction in zip(PROPOSAL_IOUS, found)}
+        return result | {"proposal_recall": recalls}
 
 
 @contextlib.contextmanager
@@ -213,7 +221,8 @@ def restored(workdir, allow_import=()):
     Nothing of its training data is read. Its configuration may import glimpse, modules that were noted when it was
     trained and have not changed, and those named in `allow_import`.
 
-    Raises: GlimpseError where `workdir` holds no run, or one without a checkpoint.
+    Raises:
+        GlimpseError: where `workdir` holds no run, or one without a checkpoint.
     """
     if not (pathlib.Path(workdir) / run.CONFIG).is_file():
         raise GlimpseError(f"--run={workdir} holds no {run.CONFIG}; name the --workdir of a training")

@@ -16,13 +16,16 @@ def detection_loss(logits, deltas, references, classes, targets, weights, box_sc
     """Cross-entropy over all RoIs plus smooth L1 over the foreground (Girshick 2015, section 2.3).
 
     Args:
-        logits: [B, M, K + 1] and deltas: [B, M, K, 4], of the heads.
+        logits: [B, M, K + 1], of the class head.
+        deltas: [B, M, K, 4], of the box head.
         references: [B, M, 4], xyxy, the boxes that the deltas lead from: the proposals, or the last glimpses.
         classes: int32 [B, M], 0 for background.
         targets: [B, M, 4], boxes of the objects, xyxy.
         weights: [B, M], the weight of each episode in its image's loss; they sum to 1 for an image.
         box_scale: [4]; differences of deltas are divided by it before smooth L1.
-    Returns: (classification loss, box loss), scalars, means over the images.
+
+    Returns:
+        (classification loss, box loss), scalars, means over the images.
     """
     classification = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits)
     foreground = tf.cast(classes > 0, tf.float32)
@@ -37,7 +40,9 @@ def answer_quality(logits, deltas, references, classes, targets):
     """How good an answer is, in the two senses that a reward may take.
 
     Arguments as in `detection_loss`.
-    Returns: quality and correct, two [B, M], 0 for background, without a gradient. The first is P(c*) * IoU(B_c*, B*), the
+
+    Returns:
+        quality and correct, two [B, M], 0 for background, without a gradient. The first is P(c*) * IoU(B_c*, B*), the
         probability of the true class times the overlap of its box (Hara et al. 2017, section 3); the second is 1 where
         the most probable class is the true one and that overlap is at least 0.5, else 0 [ours].
     """
@@ -53,10 +58,13 @@ def relabelled(rois, objects, object_classes, least_iou):
 
     Args:
         rois: float32 [B, M, 4], xyxy.
-        objects: [B, G, 4], the true boxes of an image; object_classes: int32 [B, G], 1 .. K, or 0 where the list is
-            merely filled up.
+        objects: [B, G, 4], the true boxes of an image.
+        object_classes: int32 [B, G], 1 .. K, or 0 where the list is merely filled up.
         least_iou: a RoI shows the object that it overlaps most, if by this much.
-    Returns: classes int32 [B, M], 0 for background; targets [B, M, 4], the box of the object, or the RoI itself.
+
+    Returns:
+        classes int32 [B, M], 0 for background; targets [B, M, 4], the box of the object, or the RoI itself.
+
     Source: Cai and Vasconcelos, "Cascade R-CNN", 2018, section 4.
     """
     # One at least, empty.
@@ -68,8 +76,9 @@ def relabelled(rois, objects, object_classes, least_iou):
     return classes, tf.where(foreground[..., None], tf.gather(objects, nearest, batch_dims=1), rois)
 
 
-# Rewards: (quality, correct), each [..., T], of `answer_quality` when the heads are read after each glimpse -> [..., T-1],
-# what each action led to, the rewards from its glimpse to the last one added up. One of one's own is registered likewise.
+# Rewards: (quality, correct), each [..., T], of `answer_quality` when the heads are read after each glimpse ->
+# [..., T-1], what each action led to, the rewards from its glimpse to the last one added up. One of one's own is
+# registered likewise.
 
 
 @gin.register("terminal", module="reward")
@@ -86,7 +95,7 @@ def discrete(quality, correct):
 
 @gin.register("gain", module="reward")
 def gain(quality, correct):
-    """What each glimpse adds to the quality [ours], so that an action's return is the last quality less that before it."""
+    """What each glimpse adds to the quality [ours]; an action's return is the last quality less that before it."""
     return quality[..., -1:] - quality[..., :-1]
 
 
@@ -99,12 +108,15 @@ def advantages(returns, mask, baseline, values=None):
     """Returns freed of what no glimpse decided, so that the policy gradient is less noisy [ours].
 
     Args:
-        returns: [B, E, F, T-1]; mask: bool [B, F], which RoIs are foreground.
+        returns: [B, E, F, T-1].
+        mask: bool [B, F], which RoIs are foreground.
         baseline: "none"; "batch": zero mean and unit variance over all actions of the batch; "group": less the mean
             of the other episodes of the same RoI (leave-one-out; Kool, van Hoof and Welling 2019), which needs E >= 2;
             "learned": less `values`, a prediction of the returns (Williams 1992; Sutton and Barto 2018, section 13.4).
         values: [B, E, F, T-1], for "learned".
-    Returns: [B, E, F, T-1], 0 where the mask is False.
+
+    Returns:
+        [B, E, F, T-1], 0 where the mask is False.
     """
     inside = tf.cast(mask, returns.dtype)[:, None, :, None] * tf.ones_like(returns)
     if baseline == "batch":
@@ -122,10 +134,17 @@ def advantages(returns, mask, baseline, values=None):
 
 
 def reinforce_loss(log_probabilities, advantage, mask):
-    """Surrogate whose gradient is that of REINFORCE (Williams 1992): -sum_t log pi(a_t) * advantage_t, a mean of episodes.
+    """Surrogate whose gradient is that of REINFORCE (Williams 1992).
 
-    Args: log_probabilities and advantage [B, E, F, T-1], the second taken as a constant; mask bool [B, F].
-    Returns: scalar; 0 where no RoI is foreground.
+    It is -sum_t log pi(a_t) * advantage_t, a mean of episodes.
+
+    Args:
+        log_probabilities: [B, E, F, T-1].
+        advantage: [B, E, F, T-1], taken as a constant.
+        mask: bool [B, F], which RoIs are foreground.
+
+    Returns:
+        scalar; 0 where no RoI is foreground.
     """
     return -_mean_of_episodes(log_probabilities * tf.stop_gradient(advantage), mask)
 
@@ -139,14 +158,20 @@ def clipped_ratio_loss(log_probabilities, old_log_probabilities, advantage, mask
     """
     ratio = tf.exp(log_probabilities - tf.stop_gradient(old_log_probabilities))
     advantage = tf.stop_gradient(advantage)
-    return -_mean_of_episodes(tf.minimum(ratio * advantage, tf.clip_by_value(ratio, 1 - clip, 1 + clip) * advantage), mask)
+    return -_mean_of_episodes(tf.minimum(ratio * advantage, tf.clip_by_value(ratio, 1 - clip, 1 + clip) * advantage),
+                              mask)
 
 
 def expectation_loss(log_probabilities, advantage, mask):
     """Minus the expected advantage, where the E episodes of a RoI have tried the E possible actions, each once [ours].
 
-    Args: log_probabilities, advantage: [B, E, F], of the action that was tried; mask bool [B, F].
-    Returns: scalar. Its gradient is that of the expected reward itself, with nothing sampled.
+    Args:
+        log_probabilities: [B, E, F], of the action that was tried.
+        advantage: [B, E, F], likewise.
+        mask: bool [B, F], which RoIs are foreground.
+
+    Returns:
+        scalar. Its gradient is that of the expected reward itself, with nothing sampled.
     """
     weighted = tf.exp(log_probabilities) * tf.stop_gradient(advantage)
     return -tf.cast(tf.shape(advantage)[1], weighted.dtype) * _mean_of_episodes(weighted[..., None], mask)

@@ -21,7 +21,8 @@ _PROGRAM = ("glimpse", "experiments")
 def write_note(workdir, text, gin_file):
     """Notes the modules that the configuration `text` imports, and those that they import from beside the gin file.
 
-    Returns: names of modules that have changed since the note that stood there.
+    Returns:
+        names of modules that have changed since the note that stood there.
     """
     path = pathlib.Path(workdir) / NOTE
     before = {each["name"]: each["sha256"] for each in _read(workdir)}

@@ -21,8 +21,8 @@ def write(workdir, experiment, evaluated, seconds):
     before = run.read_results(workdir)
     if not seconds["train"]:
         seconds = {**seconds, **{name: value for name, value in before.get("seconds", {}).items() if name == "train"}}
-    recalls = {f"{split}@{iou}": share for split, result in evaluated.items()
-               for iou, share in result["proposal_recall"].items()}
+    recalls = {f"{split}@{iou}": fraction for split, result in evaluated.items()
+               for iou, fraction in result["proposal_recall"].items()}
     for split, result in evaluated.items():
         write_matches(pathlib.Path(workdir) / matches_file(split), match(
             result["detections"], result["ground_truth"], len(experiment.trained_on.class_names)))

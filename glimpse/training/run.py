@@ -37,8 +37,11 @@ def prepare(workdir, text, overwrite=False, splits=()):
         overwrite: replace the run that stands there.
         splits: names of what is to be evaluated; a run whose results tell of all of them is finished.
 
-    Returns: workdir as a Path.
-    Raises: GlimpseError where something else stands there already; nothing is touched then.
+    Returns:
+        workdir as a Path.
+
+    Raises:
+        GlimpseError: where something else stands there already; nothing is touched then.
     """
     workdir = pathlib.Path(workdir)
     if workdir.exists() and not workdir.is_dir():
@@ -80,7 +83,8 @@ def read_results(workdir):
             raise ValueError("it has another shape")
         return results
     except (OSError, ValueError, AttributeError) as error:
-        raise GlimpseError(f"{path} cannot be read ({error}); remove it, and experiments.evaluate writes it again") from None
+        raise GlimpseError(
+            f"{path} cannot be read ({error}); remove it, and experiments.evaluate writes it again") from None
 
 
 def same_training(text, other):
@@ -113,7 +117,8 @@ def _go_on(workdir, text, longer):
     if others or after < before:
         why = (f"which {_listed(others)} depends on" if others else "which it has gone beyond")
         raise GlimpseError(f"--workdir={workdir} holds a run of another configuration: of {before} steps, {why}, so "
-                           f"that it cannot go on to {after}; name another directory, or give --overwrite to replace it")
+                           f"that it cannot go on to {after}; name another directory, or give --overwrite to "
+                           "replace it")
     if (workdir / RESULTS).is_file():
         os.replace(workdir / RESULTS, workdir / f"{pathlib.Path(RESULTS).stem}_{before}.json")
 
@@ -178,7 +183,7 @@ def log_by_columns(workdir):
 
 
 def last_diagnostics(workdir):
-    """What the last line of the log says of looking, see `glimpse.training.diagnostics`: {"glimpse_2/gain": 0.21, ...}."""
+    """Statistics of episodes in the last line of the log (`glimpse.training.diagnostics`): {"glimpse_2/gain": 0.21}."""
     last = (read_metrics(workdir) or [{}])[-1]
     return {name: float(f"{value:.6g}") for name, value in last.items() if "/" in name}
 
@@ -199,7 +204,8 @@ def _code():
     root = pathlib.Path(__file__).resolve().parents[2]
 
     def git(*arguments):
-        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True,
+                              check=True).stdout.strip()
 
     try:
         if pathlib.Path(git("rev-parse", "--show-toplevel")) != root:

@@ -30,18 +30,20 @@ class Trainer(keras.Model):
         foreground_slots: F, how many RoIs at the head of each image's list may be foreground.
         seed: of the run.
         optimizer: of everything, or of all but the policy where that has its own.
-        policy_optimizer: of the policy's weights, if not the same; a slow one lets the network learn to use glimpses before
-            they move, and suits a gradient that is mostly noise.
+        policy_optimizer: of the policy's weights, if not the same; a slow one lets the network learn to use glimpses
+            before they move, and suits a gradient that is mostly noise.
         estimator: how the policy learns, one of `glimpse.training.estimators`; used where it does learn.
-        episodes: E, how many of each foreground RoI for an estimator that draws them; where nothing is drawn there is one.
+        episodes: E, how many of each foreground RoI for an estimator that draws them; where nothing is drawn there is
+            one.
         supervision: the detection loss is that of the answer after the "last" glimpse (the paper), or the mean of those
             after "every" one [ours].
-        relabel_ious: label the RoIs anew at each glimpse by where it lies: a list of T overlaps with an object at which it
-            is foreground, such as Cascade R-CNN's (0.5, 0.6, 0.7); None for the labels of the proposals throughout.
+        relabel_ious: label the RoIs anew at each glimpse by where it lies: a list of T overlaps with an object at which
+            it is foreground, such as Cascade R-CNN's (0.5, 0.6, 0.7); None for the labels of the proposals throughout.
         policy_weight: factor of the policy's loss.
         weight_decay: factor of half the squared weights (not biases), Fast R-CNN's 0.0005 or none.
 
-    Raises: GlimpseError that names the parameter and its value.
+    Raises:
+        GlimpseError: names the parameter and its value.
     """
 
     def __init__(self, detector, foreground_slots, seed, optimizer=gin.REQUIRED, policy_optimizer=None,
@@ -105,10 +107,12 @@ class Trainer(keras.Model):
         """Raises GlimpseError where a policy has weights that nothing would train."""
         policy = self.detector.policy
         if not self.estimator and getattr(policy, "trainable_variables", ()):
-            raise GlimpseError(f"{type(policy).__name__} has weights to train ({policy.trainable_variables[0].path}), but its "
+            raise GlimpseError(
+                f"{type(policy).__name__} has weights to train ({policy.trainable_variables[0].path}), but its "
                                f"role is {role_of(policy)!r}: give its class role = \"learns\"")
         if self.estimator and not policy.trainable_variables:
-            raise GlimpseError(f"{type(policy).__name__} has the role 'learns' but no weights to train: make them in its "
+            raise GlimpseError(
+                f"{type(policy).__name__} has the role 'learns' but no weights to train: make them in its "
                                "build or __init__, or give its class another role")
 
     def _variables(self):
@@ -124,8 +128,10 @@ class Trainer(keras.Model):
         rois, slots, num_glimpses = batch["rois"].shape[1], self.foreground_slots, self.detector.num_glimpses
         # Every RoI once, then the foreground slots again for each further episode.
         roi_of = np.concatenate([np.arange(rois)] + [np.arange(slots)] * (self.episodes - 1))
-        numbers = np.concatenate([np.where(np.arange(rois) < slots, 0, -1), np.repeat(np.arange(1, self.episodes), slots)])
-        proposals, classes, targets = (tf.gather(batch[name], roi_of, axis=1) for name in ("rois", "classes", "targets"))
+        numbers = np.concatenate([np.where(np.arange(rois) < slots, 0, -1),
+                                  np.repeat(np.arange(1, self.episodes), slots)])
+        proposals, classes, targets = (tf.gather(batch[name], roi_of, axis=1)
+                                       for name in ("rois", "classes", "targets"))
         weights = np.where(roi_of < slots, 1 / self.episodes, 1).astype(np.float32)[None] / np.float32(rois)
         call_arguments = {"explore": True}
         if self.estimator:
@@ -138,7 +144,8 @@ class Trainer(keras.Model):
                                     episodes=tf.constant(roi_of, tf.int32) if self.episodes > 1 else None,
                                     sizes=batch["sizes"], feature_map=batch.get("feature_map"),
                                     objects=batch["objects"], **call_arguments)
-            answers = [(rollout.logits[:, :, glimpse], rollout.box_deltas[:, :, glimpse], rollout.references[:, :, glimpse])
+            answers = [(rollout.logits[:, :, glimpse], rollout.box_deltas[:, :, glimpse],
+                        rollout.references[:, :, glimpse])
                        for glimpse in range(num_glimpses)]
             labels = [(classes, targets)] * num_glimpses
             if self.relabel_ious:

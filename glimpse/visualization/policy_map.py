@@ -22,13 +22,17 @@ def misses(proposals, objects):
     """How each proposal misses its object, by the largest of its faults.
 
     With delta = encode(object, proposal) = (dx, dy, log width ratio, log height ratio), the faults are |dx| and |dy|,
-    each as a share of LARGEST_SHIFT, and the size |mean of the two log ratios| as a share of log(LARGEST_RATIO). A
-    proposal of which no fault is above 1 is well placed; else the largest fault, on a tie the first of size, dx, dy,
+    each as a fraction of LARGEST_SHIFT, and the size |mean of the two log ratios| as a fraction of log(LARGEST_RATIO).
+    A proposal of which no fault is above 1 is well placed; else the largest fault, on a tie the first of size, dx, dy,
     says how: "too small" if the object is larger, "too far left" if the object's centre lies to the right, "too high"
     if it lies below, and so on.
 
-    Args: proposals and objects, float32 [N, 4] xyxy.
-    Returns: int [N], places in MISSES.
+    Args:
+        proposals: float32 [N, 4], xyxy.
+        objects: float32 [N, 4], xyxy, the object that each proposal overlaps.
+
+    Returns:
+        int [N], places in MISSES.
     """
     deltas = np.asarray(boxes.encode(objects, proposals))
     size = deltas[:, 2:].mean(axis=1) / math.log(LARGEST_RATIO)

@@ -10,8 +10,22 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from glimpse.visualization.panels import (
-    ANSWER, MEDIUM, SMALL, axes_at, badge, contrast, draw_box, draw_image, draw_number, draw_truth, frame, legend_at,
-    not_empty, step_colours, text_at)
+    ANSWER,
+    MEDIUM,
+    SMALL,
+    axes_at,
+    badge,
+    contrast,
+    draw_box,
+    draw_image,
+    draw_number,
+    draw_truth,
+    frame,
+    legend_at,
+    not_empty,
+    step_colours,
+    text_at,
+)
 
 # Of a strip, in inches: the side of the scene, the side of a glimpse's panels, from one glimpse to the next.
 SCENE, PANEL, PITCH = 3.0, 1.45, 1.61

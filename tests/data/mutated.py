@@ -3,8 +3,10 @@
 import string
 
 DEEP = "@@deep@@"  # stands for a list that is nested too deeply to be read
-VALUES = (None, True, False, 0, 1, 2, -1, 7, 0.5, 1.0, 1e-30, 1e308, -1e308, float("nan"), float("inf"), 10**20, 10**400,
-          "", " ", "1", "0", "nan", "cat", "../a.jpg", "/etc/passwd", "sub\\c.jpg", "a\nb", "a\0b", "\ud800", "x" * 5000,
+VALUES = (None, True, False, 0, 1, 2, -1, 7, 0.5, 1.0, 1e-30, 1e308, -1e308, float("nan"), float("inf"), 10**20,
+          10**400,
+          "", " ", "1", "0", "nan", "cat", "../a.jpg", "/etc/passwd", "sub\\c.jpg", "a\nb", "a\0b", "\ud800",
+          "x" * 5000,
           [], [1], [[]], [1, 2, 3, 4], {}, {"id": 1}, DEEP)
 TEXTS = ("", " ", "nan", "inf", "-inf", "1e308", "1e400", "1_0", "１２", "0x10", "1,5", "-1", "0", "1", "2", "7", "0.5",
          "1e-30", "12 ", "+3", "3.", ".5", "true", "None", "cat", "dog", "Ã¤", "\u2028", "x" * 3000, "9" * 400, "猫")

@@ -22,7 +22,9 @@ def write_image(path, mode="RGB", orientation=None, size=(30, 40), **options):
 
 
 def write_voc(root, images, size=(40, 30), split="train"):
-    """images: {id: list of (name, xmin, ymin, xmax, ymax[, difficult])}, each 40 wide and 30 high, 1-based inclusive boxes."""
+    """images: {id: list of (name, xmin, ymin, xmax, ymax[, difficult])}, each 40 wide and 30 high, 1-based inclusive
+    boxes.
+    """
     (root / "Annotations").mkdir(parents=True, exist_ok=True)
     (root / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
     (root / "ImageSets" / "Main" / f"{split}.txt").write_text("".join(f"{id}\n" for id in images))
@@ -30,7 +32,8 @@ def write_voc(root, images, size=(40, 30), split="train"):
         if not (root / "JPEGImages" / f"{id}.jpg").exists():
             write_image(root / "JPEGImages" / f"{id}.jpg")
         text = "".join(
-            f"<object><name>{name}</name><pose>Left</pose><truncated>0</truncated>{''.join(f'<difficult>{flag}</difficult>' for flag in difficult or [0])}"
+            f"<object><name>{name}</name><pose>Left</pose><truncated>0</truncated>"
+            f"{''.join(f'<difficult>{flag}</difficult>' for flag in difficult or [0])}"
             f"<bndbox><xmin>{x1}</xmin><ymin>{y1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax></bndbox></object>"
             for name, x1, y1, x2, y2, *difficult in objects)
         declared = f"<size><width>{size[0]}</width><height>{size[1]}</height><depth>3</depth></size>" if size else ""
@@ -44,7 +47,8 @@ def write_coco(root, annotations, images=("a", "b"), split="train2017", categori
     for name in images:
         write_image(root / split / f"{name}.jpg")
     content = {
-        "images": [{"id": n, "file_name": f"{name}.jpg", "width": 40, "height": 30} for n, name in enumerate(images, 1)],
+        "images": [{"id": n, "file_name": f"{name}.jpg", "width": 40, "height": 30}
+                   for n, name in enumerate(images, 1)],
         "categories": [{"id": id, "name": name} for id, name in categories],
         "annotations": [{"id": n, "image_id": image, "category_id": category, "bbox": box, "iscrowd": int(bool(crowd)),
                          "area": box[2] * box[3]} for n, (image, category, box, *crowd) in enumerate(annotations, 1)],

@@ -17,7 +17,8 @@ GRID = WindowGrid()
 
 def sample(sampling, boxes, labels, proposals=None, seed=0):
     proposals = GRID(SCENES[0].image) if proposals is None else proposals
-    return sampling(proposals, np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, int), generator(seed, "test"))
+    return sampling(proposals, np.array(boxes, np.float32).reshape(-1, 4), np.array(labels, int),
+                    generator(seed, "test"))
 
 
 def test_foreground_first_and_every_roi_what_its_overlap_says():
@@ -59,7 +60,8 @@ def test_an_image_without_objects_and_one_without_background():
 def test_difficult_objects_are_neither_targets_nor_background():
     boxes = np.array([[0, 0, 40, 40], [60, 60, 90, 90]], np.float32)
     # In the difficult box wholly, by 3/4 of itself, by half of itself; far from both; on the other object.
-    proposals = np.array([[2, 2, 20, 20], [30, 0, 43, 40], [20, 0, 60, 40], [50, 0, 90, 30], [60, 60, 90, 88]], np.float32)
+    proposals = np.array([[2, 2, 20, 20], [30, 0, 43, 40], [20, 0, 60, 40], [50, 0, 90, 30], [60, 60, 90, 88]],
+                         np.float32)
     rois, classes, _ = RoISampling(rois_per_image=16, foreground_fraction=0.5)(
         proposals, boxes, np.array([3, 5]), generator(0, "test"), np.array([True, False]))
     assert set(classes) == {0, 6}

@@ -18,10 +18,10 @@ def test_a_scene_is_a_function_of_seed_split_and_index():
 
 
 def test_splits_share_no_digit():
-    pools = [{image.tobytes() for image, _ in digits._digits(split)} for split in digits.SHARES]
+    pools = [{image.tobytes() for image, _ in digits._digits(split)} for split in digits.FRACTIONS]
     assert sum(map(len, pools)) > 1700
     assert not pools[0] & pools[1] and not pools[0] & pools[2] and not pools[1] & pools[2]
-    assert all({label for _, label in digits._digits(split)} == set(range(10)) for split in digits.SHARES)
+    assert all({label for _, label in digits._digits(split)} == set(range(10)) for split in digits.FRACTIONS)
 
 
 def test_boxes_are_tight_on_the_ink():

@@ -3,11 +3,11 @@ import keras
 import numpy as np
 import pytest
 
-from glimpse.network.backbones import small_cnn
 from glimpse.config import configuration
 from glimpse.data.array_cache import ArrayCache
-from glimpse.errors import GlimpseError
 from glimpse.data.feature_cache import FeatureCache
+from glimpse.errors import GlimpseError
+from glimpse.network.backbones import small_cnn
 from glimpse.training.experiment import Experiment
 from glimpse.training.run import read_metrics
 
@@ -95,7 +95,8 @@ def test_an_experiment_learns_the_same_from_maps_that_are_kept(tmp_path, tiny):
             experiment.train(workdir)
         logs.append([line["class_loss"] + line["box_loss"] for line in read_metrics(workdir)])
     np.testing.assert_allclose(logs[1], logs[0], rtol=1e-3)
-    assert len(set(np.round(logs[0], 4))) > 1 and len(list((tmp_path / "cache").rglob("*.npy"))) == 8  # 6 steps of 2 of 8 scenes
+    # 6 steps of 2 of 8 scenes
+    assert len(set(np.round(logs[0], 4))) > 1 and len(list((tmp_path / "cache").rglob("*.npy"))) == 8
 
 
 @pytest.mark.parametrize("binding", ["POOLING = 'crop'", "Experiment.framing = @Framing()"])

@@ -5,7 +5,19 @@ import pickle
 import pytest
 
 from glimpse.data.fields import (
-    Fault, fields, flag, identity, number, number_of_text, one_line, shown, side, split_name, text, unique)
+    Fault,
+    fields,
+    flag,
+    identity,
+    number,
+    number_of_text,
+    one_line,
+    shown,
+    side,
+    split_name,
+    text,
+    unique,
+)
 from glimpse.errors import GlimpseError
 
 WHERE = "x.json, object 3"
@@ -27,7 +39,8 @@ def test_long_messages_are_cut_in_the_middle():
 def test_fields():
     assert fields({"a": 1, "b": 0}, WHERE, "b", "a") == [0, 1]
     for entry, message in (({"a": None}, "lacks a"), ({}, "lacks a"), ([1], "no object with fields"),
-                           (json.loads('{"a": 1, "a": 1}', object_pairs_hook=unique), "field 'a' is given more than once")):
+                           (json.loads('{"a": 1, "a": 1}', object_pairs_hook=unique),
+                            "field 'a' is given more than once")):
         with pytest.raises(Fault, match=f"{WHERE}: {message}"):
             fields(entry, WHERE, "a")
 

@@ -1,7 +1,8 @@
 """What annotation tools export, as each of them lays it out: the readers read the same boxes from all of them.
 
 Sources: the exports of labelImg 1.8, CVAT 2 (formats "Pascal VOC 1.1", "COCO 1.0", "YOLO 1.1" and "Ultralytics YOLO
-Detection"), VoTT 2 (VOC) and 1 (YOLO), Label Studio 1, Roboflow, LabelMe's labelme2voc.py and labelme2coco.py, labelme2yolo.
+Detection"), VoTT 2 (VOC) and 1 (YOLO), Label Studio 1, Roboflow, LabelMe's labelme2voc.py and labelme2coco.py,
+labelme2yolo.
 """
 
 import json
@@ -54,7 +55,8 @@ def instances(folder="", first_id=1, parent=False):
         "categories": [{"id": id, "name": name, "supercategory": "animals" if parent and id else "none"}
                        for id, name in enumerate(names, start=first_id)],
         "annotations": [{"id": id, "image_id": first_id, "category_id": id + first_id + parent, "segmentation": [],
-                         "area": 1.0, "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": 0, "attributes": {"occluded": False}}
+                         "area": 1.0, "bbox": [x1, y1, x2 - x1, y2 - y1], "iscrowd": 0,
+                         "attributes": {"occluded": False}}
                         for id, (x1, y1, x2, y2) in enumerate(BOXES.values())]})
 
 
@@ -114,7 +116,8 @@ LAYOUTS = {
                           leave_out=["animals"])),
     "Roboflow YOLO": (
         lambda: {**images("valid/images"), "valid/labels/a.txt": rows(), "valid/labels/b.txt": "", "data.yaml":
-                 "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n\nnc: 2\nnames: ['cat', 'red dog']\n"},
+                 "train: ../train/images\nval: ../valid/images\ntest: ../test/images\n\nnc: 2\n"
+                 "names: ['cat', 'red dog']\n"},
         lambda root: YOLO("validation", root)),
     "LabelMe VOC": (
         lambda: {**images("JPEGImages"), "Annotations/a.xml": xml("<folder/><annotation/><image/>", decimals=1),

@@ -1,8 +1,8 @@
 """Sound data in the layouts of VOC, COCO and YOLO, mutated at random: they are read rightly, or refused in one line.
 
 Each mutation is held against a slow and plain reading of the same content. What that reads whole, the reader must read,
-to the same ids, classes and boxes; what it does not, the reader must refuse by a line that names the file and the object.
-With on_fault="skip" only what the plain reading has may come out, and what was left out is counted.
+to the same ids, classes and boxes; what it does not, the reader must refuse by a line that names the file and the
+object. With on_fault="skip" only what the plain reading has may come out, and what was left out is counted.
 
 A mutation is a function of its number, which a failure tells. More than the suite runs, by hand:
 
@@ -107,7 +107,8 @@ SOUND_COCO = {
     "categories": [{"id": 7, "name": "cat"}, {"id": 3, "name": "dog", "supercategory": "animal"}],
     "annotations": [{"id": 1, "image_id": 1, "category_id": 7, "bbox": [1.5, 2, 10, 20.25], "iscrowd": 0, "area": 202},
                     {"id": 2, "image_id": 1, "category_id": 3, "bbox": [0, 0, 40, 30], "iscrowd": 1},
-                    {"id": 3, "image_id": 5, "category_id": 3, "bbox": [3, 4, 5, 6], "segmentation": [[3, 4, 8, 4, 8, 9]]},
+                    {"id": 3, "image_id": 5, "category_id": 3, "bbox": [3, 4, 5, 6],
+                     "segmentation": [[3, 4, 8, 4, 8, 9]]},
                     {"id": 4, "image_id": 2, "category_id": 7, "bbox": [0.25, 0.5, 39, 29]}]}
 
 
@@ -336,7 +337,8 @@ def mutate_voc(random, tree):
         case "text" if isinstance(element[1], str): element[1] = random.choice(mutated.TEXTS)
         case "remove" if parent: parent[1].remove(element)
         case "double" if parent: parent[1].insert(random.randint(0, len(parent[1])), copy.deepcopy(element))
-        case "tag": element[0] = random.choice(["object", "Object", "name", "xmin", "size", "bndbox", "annotation", "B"])
+        case "tag": element[0] = random.choice(["object", "Object", "name", "xmin", "size", "bndbox", "annotation",
+                                                "B"])
         case "content": element[1] = random.choice(["", "cat", [["name", "cat"]], copy.deepcopy(tree[1])])
 
 

@@ -26,11 +26,13 @@ def test_a_window_larger_than_the_image_is_the_image():
 
 
 def test_recall_by_hand():
-    example = Example("x", np.zeros((8, 8, 1), np.uint8), np.array([[0, 0, 4, 4], [4, 4, 8, 8], [1, 1, 2, 2]], np.float32),
+    example = Example("x", np.zeros((8, 8, 1), np.uint8),
+                      np.array([[0, 0, 4, 4], [4, 4, 8, 8], [1, 1, 2, 2]], np.float32),
                       np.zeros(3, np.int32), np.array([False, False, True]))
     proposals = lambda image, id: np.array([[0, 0, 4, 4], [4, 4, 8, 6]], np.float32)  # noqa: E731
     # The second overlaps by exactly 0.5; the first alone finds one of the two that count.
-    np.testing.assert_array_equal(recall(proposals, [example], (0.5, 0.6), (1, 2, None)), [[0.5, 0.5], [1, 0.5], [1, 0.5]])
+    np.testing.assert_array_equal(recall(proposals, [example], (0.5, 0.6), (1, 2, None)),
+                                  [[0.5, 0.5], [1, 0.5], [1, 0.5]])
     np.testing.assert_array_equal(recall(proposals, [example, example], (0.6,)), [[0.5]])
     np.testing.assert_array_equal(recall(proposals, [], (0.5,)), [[0]])
 

@@ -11,6 +11,7 @@ from glimpse.errors import GlimpseError
 from tests.data.mutated import broken
 from tests.data.photo_files import write_image, write_yolo
 
+
 def test_boxes_labels_and_ids_by_hand(tmp_path):
     # Centre (20, 15) and 40 x 30: the whole image. Centre (10, 6) and 10 x 3: from 5, 4.5 to 15, 7.5.
     write_yolo(tmp_path, {"a": "0 0.5 0.5 1 1\n\n1 0.25 0.2 0.25 0.1\n", "sub/b": ""})
@@ -185,5 +186,6 @@ def test_a_mutated_description_is_read_or_refused_in_one_line(tmp_path):
             assert str(error).isprintable() and str(tmp_path) in str(error)
         else:
             read += 1
-            assert data[0].boxes.tolist() == [[0, 0, 40, 30]] and all(isinstance(name, str) for name in data.class_names)
+            assert data[0].boxes.tolist() == [[0, 0, 40, 30]] and all(isinstance(name, str)
+                                                                      for name in data.class_names)
     assert 50 < read < 550

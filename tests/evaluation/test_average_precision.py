@@ -255,11 +255,11 @@ def test_agrees_with_plain_loops(data_set, threshold):
     expected = [loop_average_precisions(*data_set, label, threshold) for label in range(3)]
     metrics = evaluate(*data_set, NAMES, [threshold])
     defined = [pair for pair in expected if pair is not None]
-    assert ("voc07_map@%.2f" % threshold in metrics) == bool(defined)
+    assert (f"voc07_map@{threshold:.2f}" in metrics) == bool(defined)
     if defined:
         eleven, area = np.mean(defined, axis=0)
-        assert metrics["voc07_map@%.2f" % threshold] == pytest.approx(eleven, abs=1e-12)
-        assert metrics["voc10_map@%.2f" % threshold] == pytest.approx(area, abs=1e-12)
+        assert metrics[f"voc07_map@{threshold:.2f}"] == pytest.approx(eleven, abs=1e-12)
+        assert metrics[f"voc10_map@{threshold:.2f}"] == pytest.approx(area, abs=1e-12)
     if threshold == 0.5:
         by_class = {name: pair[1] for name, pair in zip(NAMES, expected) if pair is not None}
         assert {name: metrics[f"voc10_ap@0.50/{name}"] for name in by_class} == pytest.approx(by_class, abs=1e-12)

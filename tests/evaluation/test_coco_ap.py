@@ -26,7 +26,8 @@ def test_by_hand():
     detections = [found([[50, 50, 60, 60], [0, 0, 10, 8]], [0.9, 0.8], [0, 0]), found()]
     objects = [truth([[0, 0, 10, 10]], [0]), truth([[0, 0, 9, 9]], [1])]
     metrics = evaluate_coco(detections, objects, NAMES)
-    # Precision 1/2 at every recall of the cat, none of the dog; 0.8 passes 0.50, 0.55, ..., 0.80, seven of ten thresholds.
+    # Precision 1/2 at every recall of the cat, none of the dog; 0.8 passes 0.50, 0.55, ..., 0.80, seven of ten
+    # thresholds.
     assert metrics["coco_ap@0.50"] == pytest.approx(0.25) == metrics["coco_ap@0.75"]
     assert metrics["coco_ap@0.50:0.95"] == pytest.approx(0.25 * 0.7)
     assert metrics["coco_ar100@0.50:0.95"] == pytest.approx(0.5 * 0.7) and metrics["coco_ar1@0.50:0.95"] == 0

@@ -3,18 +3,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glimpse.geometry import boxes
-from glimpse.network.backbones import small_cnn
 from glimpse.data.example import Example
 from glimpse.data.proposals import WindowGrid
-from glimpse.network.detector import GlimpseDetector
 from glimpse.evaluation.sequences import (
-    detected_proposals, follow, near_objects, pooled_glimpses, sequences_of_detections, sequences_of_objects)
-from glimpse.training.objectives import answer_quality
-from glimpse.ops import roi_pool
+    detected_proposals,
+    follow,
+    near_objects,
+    pooled_glimpses,
+    sequences_of_detections,
+    sequences_of_objects,
+)
+from glimpse.geometry import boxes
 from glimpse.geometry.overlaps import pairwise_iou
+from glimpse.network.backbones import small_cnn
+from glimpse.network.detector import GlimpseDetector
 from glimpse.network.policies import FixedPolicy, RandomPolicy
+from glimpse.ops import roi_pool
 from glimpse.randomness import stateless_seed
+from glimpse.training.objectives import answer_quality
 
 PROPOSALS = WindowGrid(sizes=(14, 20), aspect_ratios=(0.7,))
 OBJECTS = np.float32([[8, 6, 20, 22], [23, 9, 35, 25]])

@@ -19,7 +19,8 @@ from experiments.benchmark import glimpses
 @pytest.fixture
 def fake(monkeypatch):
     module = types.SimpleNamespace(
-        __doc__="", add_flags=lambda parser: None, run=lambda options: {"runs": options.runs}, table=lambda result: f"a table of {result['runs']} runs")
+        __doc__="", add_flags=lambda parser: None, run=lambda options: {"runs": options.runs},
+        table=lambda result: f"a table of {result['runs']} runs")
     monkeypatch.setitem(sys.modules, "experiments.benchmark.roi_pooling", module)
 
 
@@ -32,7 +33,8 @@ def test_prints_the_table_and_writes_the_result(fake, capsys, tmp_path):
 
 @pytest.mark.parametrize("arguments, words", [
     ([], "benchmark"), (["unknown"], "unknown"), (["roi_pooling", "--runs", "0"], "at least 1"),
-    (["roi_pooling", "--runs", "x"], "--runs"), (["roi_pooling", "--json", "/no/such/folder/result.json"], "cannot be written")])
+    (["roi_pooling", "--runs", "x"], "--runs"),
+    (["roi_pooling", "--json", "/no/such/folder/result.json"], "cannot be written")])
 def test_bad_usage_exits_with_2(fake, capsys, arguments, words):
     with pytest.raises(SystemExit) as exit:
         benchmark.main(arguments)
@@ -93,7 +95,8 @@ def test_glimpses_are_timed_against_one_and_against_stopping(trained, tmp_path, 
     printed = capsys.readouterr().out
     assert "training step" in printed and "T=2, stops at 1.1" in printed
     result = json.loads((tmp_path / "result.json").read_text())
-    assert list(result["training_step_ms"]) == ["T=1", "T=2", glimpses.FURTHER] and all(result["training_step_ms"].values())
+    assert list(result["training_step_ms"]) == ["T=1", "T=2",
+                                                glimpses.FURTHER] and all(result["training_step_ms"].values())
     rows = result["detection"]
     assert [(row["glimpses"], row["confidence"], row["looks"]) for row in rows] == [
         (1, None, 1), (2, None, 2), (2, 0.0, 1), (2, 1.1, 2)]
@@ -117,7 +120,9 @@ def test_glimpses_asks_for_a_run_of_one_glimpse_first(trained, capsys, monkeypat
 
 
 def test_a_slow_pipeline_is_waited_for(tiny, tmp_path, capsys, monkeypatch):
-    """Proposals that take 0.2 s an image, one image a batch and one at a time: the step, of milliseconds, waits for most of that."""
+    """Proposals that take 0.2 s an image, one image a batch and one at a time: the step, of milliseconds, waits for
+    most of that.
+    """
     one_at_a_time = threading.Lock()
 
     def slow(image, id=None):
@@ -127,7 +132,8 @@ def test_a_slow_pipeline_is_waited_for(tiny, tmp_path, capsys, monkeypatch):
 
     gin.external_configurable(lambda: slow, name="slow_proposals", module="tests")
     benchmark.main(["input_pipeline", "--runs=5", "--gin_file=experiments/digits.gin", f"--json={tmp_path / 'x.json'}",
-                    *(f"--gin_param={b}" for b in [*tiny, "Experiment.batch_size = 1", "Experiment.proposals = @slow_proposals()"])])
+                    *(f"--gin_param={b}"
+                      for b in [*tiny, "Experiment.batch_size = 1", "Experiment.proposals = @slow_proposals()"])])
     result = json.loads((tmp_path / "x.json").read_text())
     timed = {name: each["ms"] for name, each in result["timed"].items()}
     assert timed["pipeline alone"] > 190 and timed["step fed by the pipeline"] > 190 > timed["step alone"]
@@ -140,7 +146,8 @@ def test_coverage_of_intervals_is_counted(tmp_path, capsys):
     result = json.loads((tmp_path / "x.json").read_text())
     assert list(result["seeds"]) == ["normal", "skewed", "skewed, paired", "heavy-tailed"]
     normal = result["seeds"]["normal"]
-    # Two values of one sign, as half of all pairs are, leave 0 outside their range; the width of t at two seeds is known.
+    # Two values of one sign, as half of all pairs are, leave 0 outside their range; the width of t at two seeds is
+    # known.
     assert normal["2"]["percentile bootstrap"]["covers"] < 0.8 < normal["2"]["t"]["covers"]
     assert normal["2"]["studentised bootstrap"]["width"] is None and normal["5"]["t"]["width"] > 3
     assert set(result["images"]["images"]["5"]) == {"t over seeds", "two-level percentile", "seeds and images"}

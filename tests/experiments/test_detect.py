@@ -64,7 +64,8 @@ def test_without_a_framing_boxes_are_those_of_the_file_though_the_network_saw_le
     assert_same(content, found_in_small, class_names)
     assert "glimpses" not in content["detections"][0]
     lines = capsys.readouterr().out.splitlines()
-    assert f"{small}: {len(found_in_small['boxes'])} detections" in lines and lines[-1] == f"pictures and numbers: {out}"
+    assert f"{small}: {len(found_in_small['boxes'])} detections" in lines
+    assert lines[-1] == f"pictures and numbers: {out}"
 
 
 def test_with_a_framing_boxes_and_glimpses_are_those_of_the_upright_file(tmp_path, photo_run):
@@ -122,9 +123,11 @@ def test_the_photos_that_a_run_was_trained_on_may_be_gone(tmp_path, photo_run):
     """A run taken to another machine: of its data set nothing but the directory of the run is there."""
     away, photo = tmp_path / "away", tmp_path / "photo.jpg"
     shutil.copytree(photo_run, away)
-    (away / "config.gin").write_text((away / "config.gin").read_text().replace(str(photo_run.parent), str(tmp_path / "gone")))
+    (away / "config.gin").write_text((away / "config.gin").read_text().replace(str(photo_run.parent),
+                                                                               str(tmp_path / "gone")))
     write_image(photo)
     for run in (photo_run, away):
         detect.main([f"--run={run}", str(photo), "--score=0", f"--out={tmp_path / run.name}"])
-    here, there = (json.loads((tmp_path / run.name / "photo.json").read_text())["detections"] for run in (photo_run, away))
+    here, there = (json.loads((tmp_path / run.name / "photo.json").read_text())["detections"]
+                   for run in (photo_run, away))
     assert here == there and here

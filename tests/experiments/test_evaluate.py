@@ -27,7 +27,8 @@ def test_detections_are_of_the_ids_that_pycocotools_knows(tmp_path, ids, categor
 
     assert len(list((tmp_path / "found").iterdir())) == 3 and not list(tmp_path.glob("*_test*"))
     truth = coco.COCO(path)
-    scoring = evaluation.COCOeval(truth, truth.loadRes(str(tmp_path / "found" / "coco_results_%2E.%2Ftest.json")), "bbox")
+    scoring = evaluation.COCOeval(truth, truth.loadRes(str(tmp_path / "found" / "coco_results_%2E.%2Ftest.json")),
+                                  "bbox")
     scoring.evaluate()
     scoring.accumulate()
     scoring.summarize()

@@ -8,7 +8,8 @@ import pytest
 @pytest.mark.slow
 def test_two_processes_of_one_seed_agree_to_the_bit(tmp_path):
     """In one process TensorFlow builds the same graph twice; in two it may not, and a sum in another order shows."""
-    bindings = ["NUM_GLIMPSES = 3", "TRAIN_STEPS = 50", "DigitScenes.sizes = {'train': 200, 'validation': 2, 'test': 20}"]
+    bindings = ["NUM_GLIMPSES = 3", "TRAIN_STEPS = 50",
+                "DigitScenes.sizes = {'train': 200, 'validation': 2, 'test': 20}"]
     for name in "ab":
         subprocess.run([sys.executable, "-m", "experiments.train", "--gin_file=experiments/digits.gin",
                         *(f"--gin_param={binding}" for binding in bindings), f"--workdir={tmp_path / name}"],

@@ -13,7 +13,8 @@ def write_study(tmp_path, tiny, grids):
     bindings = dict(binding.split(" = ", 1) for binding in tiny)
     lines = ", ".join(f"{key!r}: {value}" for key, value in bindings.items())
     path = tmp_path / "tiny.gin"
-    path.write_text(f"study.experiment = 'experiments/digits.gin'\nstudy.bindings = {{{lines}}}\nstudy.grids = {grids!r}\n")
+    path.write_text(
+        f"study.experiment = 'experiments/digits.gin'\nstudy.bindings = {{{lines}}}\nstudy.grids = {grids!r}\n")
     return path
 
 
@@ -95,7 +96,8 @@ def planned(file, capsys, *more):
 
 def test_bindings_of_the_command_line_go_to_the_study_or_to_every_run(tmp_path, tiny, capsys):
     file = tmp_path / "mine.gin"
-    file.write_text("import glimpse.studies.plan\nimport experiments.sweep\nSEEDS = [0]\nstudy.experiment = 'base.gin'\n"
+    file.write_text(
+        "import glimpse.studies.plan\nimport experiments.sweep\nSEEDS = [0]\nstudy.experiment = 'base.gin'\n"
                     "study.bindings = {'TRAIN_STEPS': 5, 'Experiment.batch_size': 2}\n"
                     "study.grids = [{'NUM_GLIMPSES': [1], 'SEED': %SEEDS}]\n")
     (tmp_path / "base.gin").write_text("include 'experiments/digits.gin'\nSTEPS = 3\nTRAIN_STEPS = %STEPS\n")

@@ -28,7 +28,8 @@ def test_train_and_evaluate_from_the_command_line(tmp_path, tiny, capsys):
     assert results["configuration"]["NUM_GLIMPSES"] == 2
     assert set(results["metrics"]) == {"validation", "test"} and "voc10_map@0.50:0.95" in results["metrics"]["test"]
     assert results["parameters"] > 1000 and results["milliseconds_per_image"] > 0
-    assert set(results["proposal_recall"]) == {f"{split}@{iou}" for split in results["metrics"] for iou in ("0.50", "0.70")}
+    assert set(results["proposal_recall"]) == {f"{split}@{iou}" for split in results["metrics"]
+                                               for iou in ("0.50", "0.70")}
     log = results["log"]
     assert log["step"] == [1, 2, 3, 4, 5, 6] and {"class_loss", "box_loss", "policy_loss", "reward"} < set(log)
     logged = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
@@ -66,7 +67,8 @@ def test_an_untrained_run_cannot_be_evaluated(tmp_path, tiny, capsys):
     ("Experiment.evaluation_splits = ('val',)", "evaluation_splits names 'val': split must be one of"),
     ("Experiment.evaluation_splits = ('validation')", "write ('validation',), with the comma"),
     ("Experiment.evaluation_splits = ()", "must name at least one split"),
-    ("DigitScenes.sizes = {'train': 8, 'validation': 2}", "evaluation_splits names 'test': DigitScenes.sizes must name"),
+    ("DigitScenes.sizes = {'train': 8, 'validation': 2}",
+     "evaluation_splits names 'test': DigitScenes.sizes must name"),
     ("Experiment.coco_ap = 'yes'", "coco_ap must be one of"),
 ])
 def test_what_cannot_be_evaluated_is_refused_before_the_first_step(tmp_path, tiny, capsys, binding, message):

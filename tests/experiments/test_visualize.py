@@ -40,7 +40,8 @@ def test_the_pictures_of_a_run(tmp_path, tiny, capsys):
     assert {stem.split("_")[1] for stem in stems} <= {f"test-{index:05d}" for index in range(4)}
 
     out = tmp_path / "image"
-    visualize.main([f"--run={workdir}", "--split=validation", "--image=validation-00001", "--detections=1", f"--out={out}"])
+    visualize.main(
+        [f"--run={workdir}", "--split=validation", "--image=validation-00001", "--detections=1", f"--out={out}"])
     assert names(out) == of_strips("validation-00001_detection1")
     assert Image.open(out / "validation-00001_detection1.gif").n_frames == 2
 

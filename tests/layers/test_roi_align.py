@@ -33,7 +33,8 @@ def test_boxes_stay_float32_in_mixed_precision():
     # 2049 would be 2048 in float16.
     features = np.zeros((1, 1, 2050, 1), "float32")
     features[..., 2049, 0] = 1
-    pooled = RoIAlign(1, 1, "xyxy", sampling_ratio=1, dtype="mixed_float16")([features, np.float32([[[2049, 0, 2050, 1]]])])
+    pooled = RoIAlign(1, 1, "xyxy", sampling_ratio=1,
+                      dtype="mixed_float16")([features, np.float32([[[2049, 0, 2050, 1]]])])
     assert pooled.dtype == tf.float16 and pooled.numpy().item() == 1
 
 

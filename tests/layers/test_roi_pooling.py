@@ -22,7 +22,8 @@ def half_precision():
 def test_example_of_the_article():
     features = np.ones((1, 200, 100, 1), "float32")
     features[0, 199, 97, 0] = 50
-    first, second = RoIPooling(3, 7, bins="article")([features, np.float32([[[0.5, 0.2, 0.7, 0.4], [0, 0, 1, 1]]])])[0, ..., 0]
+    first, second = RoIPooling(3, 7, bins="article")([features,
+                                                      np.float32([[[0.5, 0.2, 0.7, 0.4], [0, 0, 1, 1]]])])[0, ..., 0]
     np.testing.assert_array_equal(first, np.ones((3, 7)))
     np.testing.assert_array_equal(second, [[1] * 7, [1] * 7, [1] * 6 + [50]])
 
@@ -96,7 +97,8 @@ def test_trains(jit_compile):
 
 
 def test_config_round_trip():
-    config = RoIPooling(2, 3, "xywh", spatial_scale=0.25, bins="article", name="pool", dtype="mixed_bfloat16").get_config()
+    config = RoIPooling(2, 3, "xywh", spatial_scale=0.25, bins="article", name="pool",
+                        dtype="mixed_bfloat16").get_config()
     assert RoIPooling.from_config(config).get_config() == config
 
 

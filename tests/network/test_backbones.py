@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
+from glimpse.errors import GlimpseError
 from glimpse.network import backbones
 from glimpse.network.detector import GlimpseDetector
-from glimpse.errors import GlimpseError
 
 NETWORKS = {  # with the channels of their default cuts; all of stride 16
     backbones.efficientnet_lite0: 112, backbones.vgg16: 512, backbones.resnet50: 1024, backbones.mobilenet_v2: 96}
@@ -28,7 +28,8 @@ def test_which_layers_are_trained():
     assert not trained(backbones.efficientnet_lite0(weights=None, cut="block1"))
     lite = backbones.efficientnet_lite0(weights=None, cut="block2", train_from="block1")
     assert trained(lite) == [f"block{b}_{part}_conv" for b in (1, 2) for part in ("expand", "depthwise", "project")]
-    lite = backbones.efficientnet_lite0(weights=None, cut="block1", train_from="block1_project", frozen_batch_norm=False)
+    lite = backbones.efficientnet_lite0(weights=None, cut="block1", train_from="block1_project",
+                                        frozen_batch_norm=False)
     assert trained(lite) == ["block1_project_conv", "block1_project_norm"]
     # "block1" does not stand for "block10" nor the other way round.
     assert trained(backbones.efficientnet_lite0(weights=None, train_from="block10"))[0] == "block10_expand_conv"
@@ -66,11 +67,13 @@ def test_weights_from_a_file(tmp_path):
 
 
 def test_faults_name_the_parameter_and_the_value():
-    with pytest.raises(GlimpseError, match=r"vgg16.weights = 'none.h5' cannot be loaded \(.*\); 'imagenet' needs the net"):
+    with pytest.raises(GlimpseError,
+                       match=r"vgg16.weights = 'none.h5' cannot be loaded \(.*\); 'imagenet' needs the net"):
         backbones.vgg16(weights="none.h5")
     with pytest.raises(GlimpseError, match=r"vgg16.cut must be one of its layers \(.*block5_conv3.*\), got 'conv5'"):
         backbones.vgg16(weights=None, cut="conv5")
-    with pytest.raises(GlimpseError, match=r"train_from must begin the name of a layer before 'block4' .*, got 'block9'"):
+    with pytest.raises(GlimpseError,
+                       match=r"train_from must begin the name of a layer before 'block4' .*, got 'block9'"):
         backbones.efficientnet_lite0(weights=None, cut="block4", train_from="block9")
     network = GlimpseDetector(2, num_glimpses=1, backbone=backbones.small_cnn(), pooled_size=2, stride=8)
     with pytest.raises(GlimpseError, match="stride=8, but the backbone makes 8 cells of 32 pixels"):

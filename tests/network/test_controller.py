@@ -29,7 +29,8 @@ def test_a_single_step_has_the_weights_of_fast_rcnn_only(recurrence):
     assert [tuple(v.shape) for v in controller.weights] == [(20, 6), (6,), (6, 4), (4,)]
 
 
-@pytest.mark.parametrize("recurrence, remembers", [(NoRecurrence, False), (ReluRecurrence, True), (GatedRecurrence, True)])
+@pytest.mark.parametrize("recurrence, remembers",
+                         [(NoRecurrence, False), (ReluRecurrence, True), (GatedRecurrence, True)])
 def test_what_goes_from_step_to_step(recurrence, remembers):
     controller = Controller(2, units=(6, 4), recurrence=recurrence)
     alone, _ = controller(POOLED[1])
@@ -57,7 +58,8 @@ def test_regions_side_by_side_against_the_equation():
                for t, pooled in enumerate(POOLED, start=1)]
     for count, output in enumerate(outputs, start=1):
         side_by_side = np.concatenate([*regions[:count], *[np.zeros((3, 6))] * (3 - count)], axis=1)
-        np.testing.assert_allclose(output, np.maximum(side_by_side @ weights["fc7/input_weights"] + weights["fc7/bias"], 0),
+        np.testing.assert_allclose(output,
+                                   np.maximum(side_by_side @ weights["fc7/input_weights"] + weights["fc7/bias"], 0),
                                    rtol=1e-4, atol=1e-5)
 
 

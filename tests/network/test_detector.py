@@ -3,18 +3,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from glimpse.errors import GlimpseError
 from glimpse.geometry import boxes
 from glimpse.network.backbones import small_cnn
-from glimpse.network.controller import MultiRegion, NoRecurrence
-from glimpse.network.detector import GlimpseDetector, nearest_objects
-from glimpse.errors import GlimpseError
-from glimpse.ops import roi_pool
+from glimpse.network.controller import NoRecurrence
+from glimpse.network.detector import GlimpseDetector
 from glimpse.network.fusions import last_fusion, max_fusion, mean_fusion
 from glimpse.network.policies import FixedPolicy, LearnedPolicy, RandomPolicy, RepeatPolicy
+from glimpse.ops import roi_pool
 
 SEED = tf.constant([1, 2])
 IMAGES = tf.cast(tf.random.stateless_uniform([2, 32, 40, 1], [5, 6], 0, 255), tf.uint8)
-PROPOSALS = tf.constant([[[4.0, 4, 20, 16], [10, 8, 36, 30], [0, 0, 40, 32]], [[1, 2, 9, 30], [20, 20, 28, 28], [3, 3, 30, 12]]])
+PROPOSALS = tf.constant(
+    [[[4.0, 4, 20, 16], [10, 8, 36, 30], [0, 0, 40, 32]], [[1, 2, 9, 30], [20, 20, 28, 28], [3, 3, 30, 12]]])
 
 
 def detector(num_glimpses, policy=None, **options):
@@ -64,7 +65,8 @@ def test_fusion(fusion, fuse):
              for t in range(3)]
     for seen in (1, 2, 3):
         np.testing.assert_allclose(
-            tf.reshape(rollout.fused[:, :, seen - 1], [6, 12]), fuse(np.stack(steps[:seen]), *([0] if fuse is np.sum else [])), rtol=1e-4, atol=1e-6)
+            tf.reshape(rollout.fused[:, :, seen - 1], [6, 12]),
+            fuse(np.stack(steps[:seen]), *([0] if fuse is np.sum else [])), rtol=1e-4, atol=1e-6)
 
 
 def test_repeat_looks_at_the_proposal_again():
@@ -122,12 +124,15 @@ def test_the_gradient_of_the_heads_reaches_the_policy_only_if_pathwise_and_smoot
 
 
 def test_a_crop_is_warped_to_the_pixels_of_the_pooled_grid():
-    """A ramp, by hand: 6 and 4 pixels wide and high as they are, and 12 and 8, of which each pixel takes the mean of four."""
+    """A ramp, by hand: 6 and 4 pixels wide and high as they are, and 12 and 8, of which each pixel takes the mean of
+    four.
+    """
     network = detector(2, RepeatPolicy(), pooling="crop")
     network.backbone, network.stride = (lambda crops: crops), 2  # what the backbone of a crop is given; 3 x 2 cells
     ramp = tf.range(32.0)[:, None] * 100 + tf.range(40.0)[None, :]
     crops = network.pool(ramp[None, :, :, None], tf.constant([[[10.0, 4, 14, 10], [10, 4, 18, 16]]]))
-    expected = [np.arange(4, 10)[:, None] * 100 + np.arange(10, 14), np.arange(4.5, 16, 2)[:, None] * 100 + np.arange(10.5, 18, 2)]
+    expected = [np.arange(4, 10)[:, None] * 100 + np.arange(10, 14),
+                np.arange(4.5, 16, 2)[:, None] * 100 + np.arange(10.5, 18, 2)]
     np.testing.assert_allclose(crops[0, ..., 0], expected, rtol=1e-5)
 
 
@@ -146,7 +151,8 @@ def test_a_feature_map_that_is_known_is_not_computed_again():
     network = detector(2, RandomPolicy(0.3), pooling="align")
     fused = network(IMAGES, PROPOSALS, SEED).fused
     np.testing.assert_array_equal(network(IMAGES, PROPOSALS, SEED, feature_map=network.shared_map(IMAGES)).fused, fused)
-    assert np.abs(network(IMAGES, PROPOSALS, SEED, feature_map=network.shared_map(255 - IMAGES)).fused - fused).max() > 1e-3
+    assert np.abs(network(IMAGES, PROPOSALS, SEED,
+                          feature_map=network.shared_map(255 - IMAGES)).fused - fused).max() > 1e-3
 
 
 def test_the_pathwise_gradient_is_the_slope_of_the_loss_in_the_bias_of_the_glimpse_head():
@@ -168,7 +174,8 @@ def test_the_pathwise_gradient_is_the_slope_of_the_loss_in_the_bias_of_the_glimp
 
 def test_delta_input_tells_where_a_glimpse_was_and_nothing_at_one_glimpse():
     blank = tf.zeros_like(IMAGES)
-    rollouts = [detector(2, FixedPolicy([(0, 0, size, size)]), delta_input=True)(blank, PROPOSALS, SEED) for size in (0.2, 0.4)]
+    rollouts = [detector(2, FixedPolicy([(0, 0, size, size)]), delta_input=True)(blank, PROPOSALS, SEED)
+                for size in (0.2, 0.4)]
     np.testing.assert_allclose(rollouts[0].fused[:, :, 0], rollouts[1].fused[:, :, 0])
     assert np.abs(rollouts[0].fused[:, :, 1] - rollouts[1].fused[:, :, 1]).max() > 1e-3
     one, plain = (detector(1, delta_input=option)(IMAGES, PROPOSALS, SEED).fused for option in (True, False))
@@ -192,11 +199,13 @@ def test_detections_are_sorted_placed_and_suppressed():
     network.box_heads[0].set_weights([np.zeros([12, 12]), np.zeros(12)])
     same = tf.constant([[[4.0, 4, 20, 16], [4, 4, 20, 17], [30, 20, 50, 40]]] * 2)
     found, rollout = network.detect(IMAGES, same, SEED, score_threshold=0.15)
-    # Classes 0 (0.2) and 1 (0.6) pass; the two overlapping proposals leave one box a class; the third is cut to 40 x 32.
+    # Classes 0 (0.2) and 1 (0.6) pass; the two overlapping proposals leave one box a class; the third is cut to 40 x
+    # 32.
     np.testing.assert_array_equal(found.counts, [4, 4])
     np.testing.assert_allclose(found.scores[0, :4], [0.6, 0.6, 0.2, 0.2], rtol=1e-5)
     np.testing.assert_array_equal(found.labels[0, :4], [1, 1, 0, 0])
-    assert {tuple(map(round, box)) for box in found.boxes[0, :2].numpy()} <= {(4, 4, 20, 16), (4, 4, 20, 17), (30, 20, 40, 32)}
+    assert {tuple(map(round, box)) for box in found.boxes[0, :2].numpy()} <= {(4, 4, 20, 16), (4, 4, 20, 17),
+                                                                              (30, 20, 40, 32)}
     assert rollout.deltas.shape == (2, 3, 0, 4)
 
 
@@ -216,7 +225,8 @@ def test_a_proposal_that_fills_up_the_list_is_never_detected():
     network = detector(2, FixedPolicy([(0, 0, 0.5, 0.5)]))
     alone, _ = network.detect(IMAGES, PROPOSALS[:, :2], SEED, score_threshold=0.0)
     filled = tf.concat([PROPOSALS[:, :2], tf.zeros([2, 5, 4])], axis=1)
-    masked, _ = network.detect(IMAGES, filled, SEED, is_proposal=tf.constant([[True] * 2 + [False] * 5] * 2), score_threshold=0.0)
+    masked, _ = network.detect(IMAGES, filled, SEED, is_proposal=tf.constant([[True] * 2 + [False] * 5] * 2),
+                               score_threshold=0.0)
     for part, other in zip(alone, masked):
         np.testing.assert_allclose(part, other, rtol=1e-5, atol=1e-5)
     unmasked, _ = network.detect(IMAGES, filled, SEED, score_threshold=0.0)

@@ -20,7 +20,8 @@ PROPOSALS = tf.concat([CORNERS, CORNERS + 12], axis=-1)
 def detector(fusion=max_fusion, policy=None, num_glimpses=3, **options):
     keras.utils.set_random_seed(0)
     network = GlimpseDetector(
-        num_classes=3, num_glimpses=num_glimpses, backbone=small_cnn(filters=(4, 6), strides=(2, 2)), pooled_size=(3, 2),
+        num_classes=3, num_glimpses=num_glimpses, backbone=small_cnn(filters=(4, 6), strides=(2, 2)),
+        pooled_size=(3, 2),
         policy=policy or LearnedPolicy(initial_delta=(0, 0, 0.5, 0.5), kernel_deviation=0.2), stride=4, units=(16, 12),
         fusion=fusion, **options)
     network(IMAGES, PROPOSALS, SEED)
@@ -31,12 +32,16 @@ def detector(fusion=max_fusion, policy=None, num_glimpses=3, **options):
 @pytest.mark.parametrize("fusion", [max_fusion, mean_fusion, last_fusion])
 @pytest.mark.parametrize("options", [
     {}, {"pooling": "align", "delta_input": True}, {"pooling": "crop"},
-    {"policy": RefinePolicy(), "box_reference": "glimpse"}, {"policy": RefinePolicy(), "own_layers": "heads", "score": "mean"},
+    {"policy": RefinePolicy(), "box_reference": "glimpse"},
+    {"policy": RefinePolicy(), "own_layers": "heads", "score": "mean"},
     {"policy": FixedPolicy([(0, 0, 0.5, 0.5), (0, 0, -0.5, 0)]), "controller": MultiRegion}],
     ids=["plain", "align, with the delta", "crop", "boxes from the glimpse", "cascade", "regions"])
 def test_each_proposal_stops_where_it_is_background_for_the_first_time(fusion, options, monkeypatch):
-    """Held against the whole rollout, of which each proposal takes the state where background was sure for the first time."""
-    monkeypatch.setattr(early_stopping, "CHUNK", 2)  # so that an image's glimpses take several chunks, and not equally many
+    """Held against the whole rollout, of which each proposal takes the state where background was sure for the first
+    time.
+    """
+    # so that an image's glimpses take several chunks, and not equally many
+    monkeypatch.setattr(early_stopping, "CHUNK", 2)
     network = detector(fusion, **options)
     whole = network(IMAGES, PROPOSALS, SEED)
     background = whole.probabilities[..., 0].numpy()
@@ -55,7 +60,8 @@ def test_the_extremes_are_one_glimpse_and_all_of_them():
     whole = network(IMAGES, PROPOSALS, SEED)
     for confidence, glimpse in ((0.0, 0), (1.1, 2)):
         answers, counts = look_unless_background(network, IMAGES, PROPOSALS, SEED, confidence)
-        np.testing.assert_allclose(answers.probabilities[:, :, 0], whole.probabilities[:, :, glimpse], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(answers.probabilities[:, :, 0], whole.probabilities[:, :, glimpse], rtol=1e-4,
+                                   atol=1e-5)
         assert (counts.numpy() == glimpse + 1).all()
         found = suppress(*network.predictions(answers, IMAGES))
         if glimpse == 2:

@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
-from glimpse.network import efficientnet_lite0 as lite0
 from glimpse.data.voc import VOC
 from glimpse.errors import GlimpseError
+from glimpse.network import efficientnet_lite0 as lite0
 
 REAL = os.environ.get("GLIMPSE_DATA")
 BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
@@ -28,7 +28,8 @@ def model():
 
 def test_every_tensor_of_the_file_has_its_place(model):
     """The network holds all that the file does, once; its counters of batches aside."""
-    state = {name: array for name, array in lite0.read_state(path()).items() if not name.endswith("num_batches_tracked")}
+    state = {name: array for name, array in lite0.read_state(path()).items()
+             if not name.endswith("num_batches_tracked")}
     assert model.count_params() == sum(array.size for array in state.values())
     held = np.sort(np.concatenate([weight.numpy().ravel() for weight in model.weights]))
     np.testing.assert_array_equal(held, np.sort(np.concatenate([array.ravel() for array in state.values()])))
@@ -71,7 +72,8 @@ def test_the_forward_pass_written_out(model):
     np.testing.assert_allclose(model(image[None])[0], logits, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.skipif(not REAL or not (pathlib.Path(REAL) / "aquarium-640").is_dir(), reason="GLIMPSE_DATA names no real data")
+@pytest.mark.skipif(not REAL or not (pathlib.Path(REAL) / "aquarium-640").is_dir(),
+                    reason="GLIMPSE_DATA names no real data")
 def test_real_pictures_are_named(model):
     """Stingrays and starfish, large enough to tell, are what ImageNet calls them."""
     from PIL import Image

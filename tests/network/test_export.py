@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glimpse.network.backbones import small_cnn
 from glimpse.data.framing import Framing
+from glimpse.network.backbones import small_cnn
 from glimpse.network.detector import GlimpseDetector
 from glimpse.network.export import ExportedDetector, padded
 from glimpse.network.policies import FixedPolicy, RandomPolicy

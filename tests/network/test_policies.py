@@ -8,8 +8,18 @@ import tensorflow as tf
 from glimpse.errors import GlimpseError
 from glimpse.geometry import boxes
 from glimpse.network.policies import (
-    CandidatePolicy, ConstantPolicy, FixedPolicy, LearnedPolicy, OffsetPolicy, OraclePolicy, RandomPolicy, RefinePolicy,
-    RepeatPolicy, Situation, role_of)
+    CandidatePolicy,
+    ConstantPolicy,
+    FixedPolicy,
+    LearnedPolicy,
+    OffsetPolicy,
+    OraclePolicy,
+    RandomPolicy,
+    RefinePolicy,
+    RepeatPolicy,
+    Situation,
+    role_of,
+)
 
 HIDDEN = tf.random.stateless_normal([500, 8], [0, 1])
 SEED = tf.constant([3, 4])
@@ -19,7 +29,8 @@ def situation(step=0, **known):
     """A Situation of 500 proposals of which nothing but `known` matters."""
     box = tf.tile([[[10.0, 20, 30, 60]]], [500, 1, 1])
     return Situation(**{"step": step, "hidden": HIDDEN, "fused": HIDDEN, "proposals": box[:, 0], "glimpses": box,
-                        "probabilities": tf.tile([[0.2, 0.8]], [500, 1]), "boxes": box, "objects": None, "seed": SEED, **known})
+                        "probabilities": tf.tile([[0.2, 0.8]], [500, 1]), "boxes": box, "objects": None, "seed": SEED,
+                        **known})
 
 
 def explored(policy, step=0):
@@ -44,7 +55,8 @@ def test_log_probability_of_the_gaussian_by_hand():
     policy = LearnedPolicy(deviation=0.5, initial_delta=(0.0, 0.0, 1.0, 0.0), kernel_deviation=0.0)
     calm(policy)
     log_probability = policy.log_probability(HIDDEN[:2], tf.constant([[0.0, 0, 1, 0], [0.5, 0, 1, -1]]))
-    # Without log(2 pi) / 2 for each of the four: at the mean -4 log(0.5), and half a square of 1 and of 2 deviations less.
+    # Without log(2 pi) / 2 for each of the four: at the mean -4 log(0.5), and half a square of 1 and of 2 deviations
+    # less.
     np.testing.assert_allclose(log_probability, [4 * np.log(2), 4 * np.log(2) - 0.5 - 2], rtol=1e-5)
 
 
@@ -85,7 +97,8 @@ def test_candidates_draw_from_the_softmax_of_their_scores_and_look_at_the_best()
     shares = np.array([0.2, 0.7, 0.1])
     policy.scores.bias.assign(np.log(shares))
     drawn = explored(policy).numpy()
-    np.testing.assert_allclose([(drawn == np.float32(each)).all(axis=1).mean() for each in CANDIDATES], shares, atol=0.06)
+    np.testing.assert_allclose([(drawn == np.float32(each)).all(axis=1).mean() for each in CANDIDATES], shares,
+                               atol=0.06)
     np.testing.assert_array_equal(calm(policy), np.float32([CANDIDATES[1]] * 500))
     log_probability = policy.log_probability(HIDDEN[:6].numpy().reshape(2, 3, 8), np.float32([CANDIDATES] * 2))
     np.testing.assert_allclose(log_probability, np.log([shares] * 2), rtol=1e-5)
@@ -129,10 +142,12 @@ def test_refine_looks_at_the_box_of_the_most_probable_object_class_by_hand():
     # Background is the most probable here; of the objects it is the first, then the second.
     for probabilities, box in (([0.6, 0.3, 0.1], FOUND[0]), ([0.6, 0.1, 0.3], FOUND[1])):
         deltas = RefinePolicy()(situation=answered(probabilities), explore=True)
-        np.testing.assert_allclose(boxes.decode(deltas, tf.tile([PROPOSAL], [500, 1])), [box] * 500, rtol=1e-5, atol=1e-4)
+        np.testing.assert_allclose(boxes.decode(deltas, tf.tile([PROPOSAL], [500, 1])), [box] * 500, rtol=1e-5,
+                                   atol=1e-4)
     # Centre (20, 30) of size 10 x 20, from a proposal of 20 x 40 around (20, 40).
     np.testing.assert_allclose(
-        RefinePolicy()(situation=answered([0.6, 0.3, 0.1]), explore=False)[0], [0, -0.25, np.log(0.5), np.log(0.5)], atol=1e-6)
+        RefinePolicy()(situation=answered([0.6, 0.3, 0.1]), explore=False)[0], [0, -0.25, np.log(0.5), np.log(0.5)],
+        atol=1e-6)
     np.testing.assert_allclose(
         RefinePolicy(window=2.0)(situation=answered([0.6, 0.3, 0.1]), explore=False)[0], [0, -0.25, 0, 0], atol=1e-6)
 
@@ -149,9 +164,11 @@ def test_no_gradient_flows_through_the_refined_box_and_none_is_nan_for_an_empty_
 def test_an_offset_counts_from_the_refined_box():
     policy = OffsetPolicy(kernel_deviation=0.0, initial_delta=(0.1, 0, 0, 0), deviation=0.5)
     here = answered([0.6, 0.3, 0.1])
-    np.testing.assert_allclose(policy(situation=here, explore=False)[0], [0.1, -0.25, np.log(0.5), np.log(0.5)], atol=1e-6)
+    np.testing.assert_allclose(policy(situation=here, explore=False)[0], [0.1, -0.25, np.log(0.5), np.log(0.5)],
+                               atol=1e-6)
     inputs = policy.inputs(here)
-    np.testing.assert_allclose(policy.log_probability(inputs, policy(situation=here, explore=False))[0], 4 * np.log(2), rtol=1e-5)
+    np.testing.assert_allclose(policy.log_probability(inputs, policy(situation=here, explore=False))[0], 4 * np.log(2),
+                               rtol=1e-5)
     with tf.GradientTape() as tape:
         deltas = policy(situation=here, explore=False)
     assert np.abs(tape.gradient(deltas, policy.linear.bias)).max() > 0
@@ -173,6 +190,7 @@ def test_the_oracle_looks_at_the_object_and_says_what_it_lacks():
 
 
 def test_roles():
-    assert [role_of(policy) for policy in (LearnedPolicy(), ConstantPolicy(2), RefinePolicy(), OraclePolicy(), RepeatPolicy())] == [
+    assert [role_of(policy)
+            for policy in (LearnedPolicy(), ConstantPolicy(2), RefinePolicy(), OraclePolicy(), RepeatPolicy())] == [
         "learns", "learns", "rival", "ceiling", "control"]
     assert role_of(lambda situation, explore: None) == "control" and role_of(keras.layers.Dense(4)) == "learns"

@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from glimpse.ops import roi_pool
 from glimpse.ops.roi_pool import reads_that_win

@@ -128,7 +128,8 @@ def test_the_best_cell_comes_first_and_what_is_undefined_last(tmp_path, write_ru
 def test_differences_to_fewer_glimpses_by_hand(tmp_path, write_study):
     values = {f"NUM_GLIMPSES=1,SEED={seed}": 0.1 for seed in range(2)}
     for seed, (two, three, five) in enumerate([(0.50, 0.52, 0.60), (0.55, 0.51, 0.53)]):
-        values |= {f"NUM_GLIMPSES={n},POLICY=learned,SEED={seed}": value for n, value in ((2, two), (3, three), (5, five))}
+        values |= {f"NUM_GLIMPSES={n},POLICY=learned,SEED={seed}": value
+                   for n, value in ((2, two), (3, three), (5, five))}
         values |= {f"NUM_GLIMPSES={n},POLICY=fixed,SEED={seed}": value for n, value in ((2, 0.4), (5, 0.4 + seed / 10))}
     values |= {"NUM_GLIMPSES=3,POLICY=random,SEED=0": 0.9}  # of which there is nothing else
     table = against_fewer(write_study(tmp_path, values), f"test/{MAP}")

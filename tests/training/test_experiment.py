@@ -78,13 +78,15 @@ def test_by_default_the_policy_learns_at_a_tenth_of_the_rate_of_the_rest(tmp_pat
 def test_the_detector_learns(tmp_path, tiny):
     """Not merely runs: on scenes seen again and again, the loss falls to a fraction."""
     bindings = [*tiny, "TRAIN_STEPS = 120", "Experiment.log_every = 20", "Experiment.save_every = 120",
-                "small_cnn.filters = (8, 16, 32)", "GlimpseDetector.units = (64, 64)", "RoISampling.rois_per_image = 16"]
+                "small_cnn.filters = (8, 16, 32)", "GlimpseDetector.units = (64, 64)",
+                "RoISampling.rois_per_image = 16"]
     _, log, _ = trained(tmp_path / "x", bindings)
     assert log[-1]["loss"] < 0.6 * log[0]["loss"]
     assert log[-1]["reward"] > 1.3 * log[0]["reward"]
 
 
-@pytest.mark.parametrize("num_glimpses", [1, 2])  # with one, the loss shows it; with two, a glimpse's box may do so first
+# with one, the loss shows it; with two, a glimpse's box may do so first
+@pytest.mark.parametrize("num_glimpses", [1, 2])
 def test_a_run_that_diverges_stops_and_keeps_the_last_good_checkpoint(tmp_path, tiny, num_glimpses):
     what = "((loss|gradient_norm) is (nan|inf)|a glimpse's box is not finite)"
     bindings = [*tiny, f"NUM_GLIMPSES = {num_glimpses}", "Experiment.save_every = 1", "Adam.learning_rate = 1e30"]

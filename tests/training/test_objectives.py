@@ -14,7 +14,8 @@ PROPOSALS = tf.constant([[[0.0, 0, 10, 10], [0, 0, 10, 10]]])
 
 
 def test_detection_loss_by_hand():
-    # Two RoIs of one image: background, and class 2 of 2 whose object lies 5 right of the proposal: delta (0.5, 0, 0, 0).
+    # Two RoIs of one image: background, and class 2 of 2 whose object lies 5 right of the proposal: delta (0.5, 0, 0,
+    # 0).
     logits = tf.math.log(tf.constant([[[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]]]))
     deltas = tf.zeros([1, 2, 2, 4])
     targets = tf.constant([[[0.0, 0, 10, 10], [5, 0, 15, 10]]])
@@ -31,7 +32,8 @@ def test_detection_loss_reads_the_box_of_the_true_class_only():
     deltas = tf.Variable(tf.random.stateless_normal([1, 2, 3, 4], [1, 2]))
     with tf.GradientTape() as tape:
         _, loss = objectives.detection_loss(
-            tf.zeros([1, 2, 4]), deltas, PROPOSALS, tf.constant([[0, 2]]), PROPOSALS, tf.ones([1, 2]), [0.1, 0.1, 0.2, 0.2])
+            tf.zeros([1, 2, 4]), deltas, PROPOSALS, tf.constant([[0, 2]]), PROPOSALS, tf.ones([1, 2]),
+            [0.1, 0.1, 0.2, 0.2])
     touched = np.any(tape.gradient(loss, deltas).numpy() != 0, axis=-1)[0]
     np.testing.assert_array_equal(touched, [[False] * 3, [False, True, False]])
 
@@ -124,7 +126,8 @@ def test_reinforce_climbs_to_the_rewarded_delta():
 
 
 def test_clipped_ratio_by_hand():
-    """Two episodes of a RoI with advantages 1 and -1 whose probabilities have grown by 1.1, or have both grown by 1.5."""
+    """Two episodes of a RoI with advantages 1 and -1 whose probabilities have grown by 1.1, or have both grown by 1.5.
+    """
     advantage, mask = tf.constant([[[[1.0]], [[-1.0]]]]), tf.constant([[True]])
     for ratio, expected in ((1.1, -(1.1 - 1.1) / 2), (1.5, -(1.2 - 1.5) / 2)):
         log_probabilities = tf.Variable(tf.fill([1, 2, 1, 1], np.log(np.float32(ratio))))
@@ -141,7 +144,8 @@ def test_the_first_update_of_ppo_is_reinforce():
     with tf.GradientTape(persistent=True) as tape:
         plain = objectives.reinforce_loss(log_probabilities, advantage, mask)
         clipped = objectives.clipped_ratio_loss(log_probabilities, log_probabilities, advantage, mask, 0.2)
-    np.testing.assert_allclose(tape.gradient(plain, log_probabilities), tape.gradient(clipped, log_probabilities), rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(plain, log_probabilities), tape.gradient(clipped, log_probabilities),
+                               rtol=1e-5)
 
 
 def test_the_gradient_of_the_expectation_is_that_of_the_expected_reward():

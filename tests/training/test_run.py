@@ -67,7 +67,8 @@ def test_the_log_by_columns(tmp_path):
 
 
 @pytest.mark.parametrize("text", [
-    "", "[]", "3", "{}", '{"class_names": 3}', '{"class_names": ["a"], "category_ids": [1], "image_shape": ["x", 1, 1]}',
+    "", "[]", "3", "{}", '{"class_names": 3}',
+    '{"class_names": ["a"], "category_ids": [1], "image_shape": ["x", 1, 1]}',
     '{"class_names": ["a"], "category_ids": [1], "image_shape": [8, 8]}',
     '{"class_names": [], "category_ids": [], "image_shape": [8, 8, 1]}',
     '{"class_names": ["a", "b"], "category_ids": [1], "image_shape": [8, 8, 1]}'])

@@ -16,7 +16,8 @@ def sequence(count=3, label=1, true_label=1, **changes):
     random = np.random.default_rng(count)
     glimpses = TRUTH + np.float32([-2, -2, 2, 2]) * np.arange(count, dtype=np.float32)[:, None]
     boxes = TRUTH + random.uniform(-4, 4, [count, 4]).astype(np.float32)
-    made = GlimpseSequence(3, "picture-0003, object 1 of 2", glimpses, random.dirichlet(np.ones(7), count), label, boxes,
+    made = GlimpseSequence(3, "picture-0003, object 1 of 2", glimpses, random.dirichlet(np.ones(7), count), label,
+                           boxes,
                            TRUTH, true_label, pairwise_iou(boxes, TRUTH[None])[:, 0])
     return made._replace(**changes)
 
@@ -104,7 +105,8 @@ def test_a_contact_sheet_is_readable_and_tells_what_changed(assert_readable, cou
     texts = [text.get_text() for text in figure.texts]
     assert {"best gains", "random"} < set(texts)
     outcome = next(text for text in texts if text.startswith("picture-0003"))
-    assert outcome.splitlines()[0] == "picture-0003, object 1 of 2" and outcome.splitlines()[1].startswith("dining table")
+    first, second, *_ = outcome.splitlines()
+    assert first == "picture-0003, object 1 of 2" and second.startswith("dining table")
     gain = f"{sequence(count).gain:+.2f}".replace("-", "\N{MINUS SIGN}")
     assert outcome.endswith(f"gain {gain}") if count > 1 else "gain" not in outcome
     assert len(figure.axes) == 4 * (1 + count)

@@ -18,7 +18,8 @@ def launch(workdir, waiting, steps, jobs):
     environment = os.environ | {"PYTHONIOENCODING": "utf-8",
                                 "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
     queue, running, failed, ended = list(waiting), {}, [], 0
-    with tqdm(total=sum(steps.values()), unit="step", smoothing=0.05, mininterval=1 if sys.stderr.isatty() else 15) as bar:
+    with tqdm(total=sum(steps.values()), unit="step", smoothing=0.05,
+              mininterval=1 if sys.stderr.isatty() else 15) as bar:
         try:
             while queue or running:
                 while queue and len(running) < jobs:

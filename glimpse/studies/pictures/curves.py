@@ -10,7 +10,13 @@ import numpy as np
 from matplotlib import colormaps
 
 from glimpse.studies.pictures.lines import (
-    LEVEL, axis_label, finish, lines_over, panel_grid, positions_of, value_label,
+    LEVEL,
+    axis_label,
+    finish,
+    lines_over,
+    panel_grid,
+    positions_of,
+    value_label,
 )
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

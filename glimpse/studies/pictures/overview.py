@@ -9,7 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from glimpse.studies.pictures.lines import (
-    LEVEL, MANY, NO_POLICY, axis_label, finish, lines_over, name_at_ends, panel_grid, positions_of, value_label,
+    LEVEL,
+    MANY,
+    NO_POLICY,
+    axis_label,
+    finish,
+    lines_over,
+    name_at_ends,
+    panel_grid,
+    positions_of,
+    value_label,
     values_and_bars,
 )
 

@@ -1,10 +1,10 @@
 """Writes the report of a study, and says the most important of it in plain text."""
 
+from glimpse.files import write_whole
 from glimpse.studies.report import sections
 from glimpse.studies.report.page import page
 from glimpse.studies.report.pictures import draw, png
 from glimpse.studies.report.tables import axes_shown, intervals, or_dash, p_value, plain
-from glimpse.files import write_whole
 
 
 def write_report(contents):

@@ -5,11 +5,18 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from glimpse.studies.pictures.overview import (
-    plot_difference_by_class, plot_errors_by_kind, plot_map_over_glimpses, plot_map_over_time, plot_time_over_glimpses,
-)
 from glimpse.studies.pictures.curves import (
-    QUANTITIES, plot_difference_over_iou, plot_learning_curves, plot_map_over_iou,
+    QUANTITIES,
+    plot_difference_over_iou,
+    plot_learning_curves,
+    plot_map_over_iou,
+)
+from glimpse.studies.pictures.overview import (
+    plot_difference_by_class,
+    plot_errors_by_kind,
+    plot_map_over_glimpses,
+    plot_map_over_time,
+    plot_time_over_glimpses,
 )
 
 

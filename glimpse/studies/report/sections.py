@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 
-from glimpse.studies.report.tables import axes_shown, axis_value, intervals, markdown, or_dash, p_value
 from glimpse.errors import GlimpseError
+from glimpse.studies.report.tables import axes_shown, axis_value, intervals, markdown, or_dash, p_value
 from glimpse.studies.runs import axes_of, cell_axes_of
 from glimpse.studies.tables import cells_of
 
@@ -212,7 +212,8 @@ def _classes(by_class, pictures):
 
 def _training(runs, pictures):
     missing = runs["log"].isna().sum()
-    text = "Each point is the mean over the steps since the one before. P × IoU is that of foreground RoIs after the last glimpse."
+    text = ("Each point is the mean over the steps since the one before. "
+            "P × IoU is that of foreground RoIs after the last glimpse.")
     note = f"Without a curve, since their `results.json` holds no log: {missing} of {len(runs)} runs."
     blocks = [*([text] if pictures else []), *([note] if missing else []), *_shown(pictures)]
     return _titled("## Learning curves", blocks)
@@ -233,9 +234,11 @@ def _policy(runs, split):
             values = [[means[f"{prefix}{glimpse}/{statistic}/{delta}"] for statistic in ("mean", "spread")]
                       for delta in deltas]
             if not np.isnan(values).any():
-                rows.append([*map(axis_value, key), glimpse, *(f"{mean:+.2f} ({spread:.2f})" for mean, spread in values)])
+                rows.append(
+                    [*map(axis_value, key), glimpse, *(f"{mean:+.2f} ({spread:.2f})" for mean, spread in values)])
     text = "Where the glimpses look, as deltas from the proposal (a shift in widths and heights of the proposal, the\n"
-    text += "logarithm of the ratio of sizes): mean, and in brackets the spread over the proposals that overlap an object,\n"
+    text += "logarithm of the ratio of sizes): mean, and in brackets the spread over the proposals that overlap an "
+    text += "object,\n"
     text += "means over seeds. A spread near 0 says that the policy looks at the same place whatever it sees."
     return ["## What the policy does", text, markdown(pd.DataFrame(rows, columns=[*axes, "glimpse", *deltas]))]
 

@@ -28,7 +28,9 @@ def p_value(p):
 def intervals(table, quantity="mean"):
     """Column of "61.2 [60.1, 62.3]" in percent, signed for differences; "[-]" where there is no interval.
 
-    quantity: "mean", "difference", or "images" for the interval of the difference over seeds and images alone.
+    Args:
+        table: DataFrame with the columns of the quantity.
+        quantity: "mean", "difference", or "images" for the interval of the difference over seeds and images alone.
     """
     if quantity == "images":
         return ["-" if np.isnan(low) else f"[{100 * low:+.1f}, {100 * high:+.1f}]"

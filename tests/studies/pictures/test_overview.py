@@ -7,10 +7,14 @@ from matplotlib.colors import same_color
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from glimpse.studies.pictures.overview import (
-    plot_difference_by_class, plot_errors_by_kind, plot_map_over_glimpses, plot_map_over_time, plot_time_over_glimpses,
-)
 from glimpse.studies.pictures.curves import plot_difference_over_iou, plot_learning_curves, plot_map_over_iou
+from glimpse.studies.pictures.overview import (
+    plot_difference_by_class,
+    plot_errors_by_kind,
+    plot_map_over_glimpses,
+    plot_map_over_time,
+    plot_time_over_glimpses,
+)
 
 
 def cells(*rows):
