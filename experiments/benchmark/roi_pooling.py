@@ -52,7 +52,8 @@ def add_flags(parser):
 def run(options, workloads=WORKLOADS, sides=SIDES, threads=THREADS, memory=True):
     """Times and measures everything; a dictionary of plain numbers and strings."""
     runs, operator = options.runs, options.operator
-    result = {"machine": _machine(), "versions": _versions(), "operator": operator, "runs": runs, "left_out": _left_out()}
+    result = {"machine": _machine(), "versions": _versions(), "operator": operator, "runs": runs,
+              "left_out": _left_out()}
     # The usual layer takes minutes, and is timed once only.
     result["timed"] = [
         {"threads": count,
@@ -86,7 +87,8 @@ def table(result):
             title = _title(workload)
             for name, times in workload["contenders"].items():
                 pairs = [" / ".join(f"{times[key][measure]:.{digits}f}" for key in ("forward", "both"))
-                         for measure, digits in (("wall_ms", 1), ("cpu_ms", 1), ("over_ours_wall", 2), ("over_ours_cpu", 2))]
+                         for measure, digits in (
+                             ("wall_ms", 1), ("cpu_ms", 1), ("over_ours_wall", 2), ("over_ours_cpu", 2))]
                 runs = f"  (back: {times['both']['runs']} run)" if times["both"]["runs"] < result["runs"] else ""
                 lines.append(f"{title:44}{name:24}{pairs[0]:>18}{pairs[1]:>18}{pairs[2]:>18}{pairs[3]:>16}{runs}")
                 title = ""
@@ -97,7 +99,8 @@ def table(result):
                      for name, peak in result["peak_mib"].items()]
             lines.append(f"{_title(workload):44}" + "   ".join(peaks))
     if result["box_sides"]:
-        lines += ["", "forward, ms, by the side of the boxes over the side of the map, at the first shape and with most threads"]
+        lines += ["", "forward, ms, by the side of the boxes over the side of the map, at the first shape and with "
+                      "most threads"]
         for name in result["box_sides"][0]["ms"]:
             cells = "".join(f"{row['side']:8.2f}: {row['ms'][name]:7.1f}" for row in result["box_sides"])
             lines.append(f"{name:24}{cells}")
@@ -144,7 +147,8 @@ def _time_box_side(operator, side, workload, runs):
     corner = np.random.default_rng(1).uniform(0, 1 - side, (shape[0], rois, 2)) * extent
     boxes = np.concatenate([corner, corner + side * extent - 1], axis=-1).astype("float32")
     functions = {
-        name: contender(features, boxes, upstream, pooled_size)[0] for name, contender in _contenders(operator, False).items()}
+        name: contender(features, boxes, upstream, pooled_size)[0]
+        for name, contender in _contenders(operator, False).items()}
     times = _interleaved(functions, runs)
     return {"side": side, "ms": {name: 1000 * float(np.median(turns[:, 0])) for name, turns in times.items()}}
 

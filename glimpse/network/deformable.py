@@ -15,8 +15,8 @@ SAMPLES = 2  # to each side of a bin, as in RoI align
 class DeformablePooling(keras.layers.Layer):
     """RoI align, then RoI align again with each row and each column of bins displaced by what the first has seen.
 
-    The layer that predicts the displacements starts at 0, so that an untrained network is one of plain RoI align. In the
-    source, each bin is displaced by itself; here a row or a column moves as one, so that pooling stays two products.
+    The layer that predicts the displacements starts at 0, so that an untrained network is one of plain RoI align. In
+    the source, each bin is displaced by itself; here a row or a column moves as one, so that pooling is two products.
 
     Args:
         pooled_size: (height, width) in bins.
@@ -30,7 +30,7 @@ class DeformablePooling(keras.layers.Layer):
         self.pooled_size, self.stride = pooled_size, stride
         self.displacements = keras.layers.Dense(sum(pooled_size), name="displacements", kernel_initializer="zeros")
 
-    def call(self, features, glimpses):
+    def call(self, features: tf.Tensor, glimpses: tf.Tensor) -> tf.Tensor:
         """features [B, H, W, C], glimpses [B, M, 4], xyxy pixels -> [B, M, pooled_height, pooled_width, C]."""
         height, width = self.pooled_size
         first = roi_align(features, glimpses, self.pooled_size, spatial_scale=1 / self.stride)
@@ -39,7 +39,7 @@ class DeformablePooling(keras.layers.Layer):
         return displaced_roi_align(features, glimpses / self.stride, rows, columns)
 
 
-def displaced_roi_align(features, boxes, rows, columns):
+def displaced_roi_align(features: tf.Tensor, boxes: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """RoI align whose rows and columns of bins are displaced; smooth in the displacements.
 
     Args:
@@ -53,7 +53,8 @@ def displaced_roi_align(features, boxes, rows, columns):
     _, height, width, channels = tf.unstack(tf.shape(features))
     down, across = _interpolation(y1, y2, rows, height), _interpolation(x1, x2, columns, width)
     batch, count, bins = tf.shape(boxes)[0], tf.shape(boxes)[1], rows.shape[-1]
-    lines = tf.matmul(tf.reshape(down, [batch, count * bins, height]), tf.reshape(features, [batch, height, width * channels]))
+    lines = tf.matmul(tf.reshape(down, [batch, count * bins, height]),
+                      tf.reshape(features, [batch, height, width * channels]))
     lines = tf.reshape(lines, [batch, count, bins, width, channels])
     pooled = tf.matmul(across[:, :, None], lines)
     return tf.ensure_shape(pooled, [None, None, bins, columns.shape[-1], features.shape[-1]])
@@ -62,7 +63,8 @@ def displaced_roi_align(features, boxes, rows, columns):
 def _interpolation(start, end, displacements, cells):
     """[B, N, bins, cells]: the weight of every cell in the mean of the samples of every bin, along one axis."""
     bins, size = displacements.shape[-1], (end - start)[..., None]
-    middles = (tf.range(bins * SAMPLES, dtype=tf.float32) + 0.5) / (bins * SAMPLES)  # of the samples, in sizes of the box
+    # Of the samples, in sizes of the box.
+    middles = (tf.range(bins * SAMPLES, dtype=tf.float32) + 0.5) / (bins * SAMPLES)
     places = start[..., None] + size * (middles + tf.repeat(displacements, SAMPLES, axis=-1))
     places = tf.clip_by_value(places, 0.0, tf.cast(cells - 1, tf.float32))
     weights = tf.nn.relu(1.0 - tf.abs(places[..., None] - tf.range(tf.cast(cells, tf.float32))))

@@ -70,10 +70,10 @@ class GlimpseDetector(keras.Model):
         controller: class of the layers over the pooled glimpses, see `glimpse.network.controller`.
         units: widths of fc6 and fc7.
         recurrence, dropout: of the controller, see there.
-        pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box; "crop", R-CNN as
-            a control (Girshick et al. 2014): each glimpse is cut from the image, warped to pooled_size * stride pixels,
-            and goes through the backbone by itself, so that no feature map is shared; "deformable", RoI align whose rows
-            and columns are displaced by what it sees, another control (see `glimpse.network.deformable`).
+        pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box; "crop", R-CNN
+            as a control (Girshick et al. 2014): each glimpse is cut from the image, warped to pooled_size * stride
+            pixels, and goes through the backbone by itself, so that no feature map is shared; "deformable", RoI align
+            whose rows and columns are displaced by what it sees, another control (`glimpse.network.deformable`).
         delta_input: fc6 also takes the delta of the glimpse that it looks at, 0 for the proposal [ours].
         fusion: how fc7 of all glimpses becomes one vector, a function of `glimpse.network.fusions`.
         policy_gradient: how far it reaches: "head", the policy's own weights, or "controller", what fed it too.

@@ -6,7 +6,7 @@ means are two matrix products with the whole map.
 import tensorflow as tf
 
 
-def neighbours(place, cells):
+def neighbours(place: tf.Tensor, cells: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The two cells around places along one axis, and how much each counts.
 
     Args:
@@ -30,7 +30,7 @@ def neighbours(place, cells):
     return tf.stack([before, tf.minimum(before + 1, cells - 1)], axis=-1), weight, slope
 
 
-def means(features, down, across):
+def means(features: tf.Tensor, down: tf.Tensor, across: tf.Tensor) -> tf.Tensor:
     """The mean of the samples of every bin, by products with the whole map.
 
     Args:
@@ -52,7 +52,7 @@ def means(features, down, across):
     return tf.matmul(_matrix(across, width, features.dtype)[:, :, None], lines)
 
 
-def spread(upstream, down, across, features):
+def spread(upstream: tf.Tensor, down: tf.Tensor, across: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
     """The gradient of `means` into the features, from that of the means, by the same products transposed."""
     batch, height, width, channels = _sizes(features)
     count, pooled_height = tf.shape(down)[1], down.shape[2]

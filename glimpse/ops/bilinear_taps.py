@@ -13,7 +13,8 @@ from glimpse.ops import bilinear_matrices
 from glimpse.ops.bilinear_matrices import neighbours
 
 
-def means(features, down, across, spread_by_matrices, place_gradient):
+def means(features: tf.Tensor, down: tf.Tensor, across: tf.Tensor, spread_by_matrices: bool,
+          place_gradient: bool) -> tf.Tensor:
     """The mean of the samples of every bin, with gradients into features and places.
 
     Args:

@@ -3,10 +3,13 @@
 Every bin is read as if it had `reach` lines and columns, where those beyond its end are its last one again. Compiled by
 XLA, the cells are compared as they are read.
 """
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
-def cells_maximum(features, rows, columns, reach):
+def cells_maximum(features: tf.Tensor, rows: Sequence[tf.Tensor], columns: Sequence[tf.Tensor],
+                  reach: int) -> tf.Tensor:
     """The maximum over every bin of a grid per box, channel by channel.
 
     Args:
@@ -25,7 +28,8 @@ def cells_maximum(features, rows, columns, reach):
     return tf.where(_empty(rows, columns), tf.zeros([], features.dtype), maximum)
 
 
-def cells_argmax(features, maximum, rows, columns, reach):
+def cells_argmax(features: tf.Tensor, maximum: tf.Tensor, rows: Sequence[tf.Tensor], columns: Sequence[tf.Tensor],
+                 reach: int) -> tf.Tensor:
     """The element of `features` that is the first, in row-major order, to be the maximum of a bin; its size where there
     is none.
 

@@ -67,7 +67,7 @@ def window_sides(length: int | None, bins: int) -> tuple[int, ...]:
     return tuple(sides)
 
 
-def largest_bin(length, bins):
+def largest_bin(length: int, bins: int) -> int:
     """The cells of the largest bin of any box within a map of `length` cells, cut into `bins`."""
     return min(length, -(-(length + 1) // bins) + 1)
 

@@ -68,7 +68,7 @@ def roi_align(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence
     return tf.cast(pooled, dtype)
 
 
-def taps_win(features_shape, pooled_width, sampling_ratio):
+def taps_win(features_shape: tf.TensorShape, pooled_width: int, sampling_ratio: int) -> tuple[bool, bool]:
     """Whether taps beat products with the whole map: (for the means, for their gradient into the features).
 
     For a line of bins and a channel, the products take W * (H + pooled_width) multiplications and the taps (2S)^2 *

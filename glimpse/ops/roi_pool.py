@@ -166,7 +166,7 @@ def _ways(features, rows, columns):
     return maximum, argmax
 
 
-def reads_that_win(features_shape, count, pooled_height, pooled_width):
+def reads_that_win(features_shape: tf.TensorShape, count: int, pooled_height: int, pooled_width: int) -> tuple[float, float]:
     """The most reads a bin at which reading all its cells beats the table: (for the maximum, for its element).
 
     To table a cell takes about 16 reads for each size of window, 48 with its element; to look a bin up takes 4, or 8.

@@ -51,7 +51,8 @@ def test_tiny_run_without_torchvision_says_what_it_left_out(tmp_path, operator, 
 import json, types
 from experiments.benchmark import roi_pooling
 workloads = [((1, 6, 7, 2), 3, 2, None), ((1, 9, 9, 2), 3, 2, 8)]
-result = roi_pooling.run(types.SimpleNamespace(runs=1, operator={operator!r}), workloads, sides=[], threads=(1, 2), memory=False)
+options = types.SimpleNamespace(runs=1, operator={operator!r})
+result = roi_pooling.run(options, workloads, sides=[], threads=(1, 2), memory=False)
 print(json.dumps(result))
 print(roi_pooling.table(result))
 """

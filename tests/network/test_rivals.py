@@ -15,7 +15,8 @@ from glimpse.network.policies import FixedPolicy, OraclePolicy, RefinePolicy
 
 SEED = tf.constant([1, 2])
 IMAGES = tf.cast(tf.random.stateless_uniform([2, 32, 40, 1], [5, 6], 0, 255), tf.uint8)
-PROPOSALS = tf.constant([[[4.0, 4, 20, 16], [10, 8, 36, 30], [0, 0, 40, 32]], [[1, 2, 9, 30], [20, 20, 28, 28], [3, 3, 30, 12]]])
+PROPOSALS = tf.constant([[[4.0, 4, 20, 16], [10, 8, 36, 30], [0, 0, 40, 32]],
+                         [[1, 2, 9, 30], [20, 20, 28, 28], [3, 3, 30, 12]]])
 
 
 def detector(num_glimpses, policy=None, **options):
@@ -54,7 +55,8 @@ def test_boxes_are_coded_from_their_reference(reference):
     from_box = rollout.glimpses[:, :, {"proposal": 0, "glimpse": 1}[reference]]
     logits, deltas = network.heads(rollout.fused[:, :, 1])
     placed, probabilities = network.predictions(rollout, IMAGES)
-    np.testing.assert_allclose(placed, boxes.clip(boxes.decode(deltas, from_box[:, :, None]), 32, 40), rtol=1e-4, atol=1e-3)
+    expected = boxes.clip(boxes.decode(deltas, from_box[:, :, None]), 32, 40)
+    np.testing.assert_allclose(placed, expected, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(probabilities, tf.nn.softmax(logits), rtol=1e-4, atol=1e-6)
 
 

@@ -26,13 +26,16 @@ def train(workdir, bindings, steps):
 
 
 @pytest.mark.parametrize("bindings", [
-    [*REINFORCE, "reinforce.baseline = 'batch'", "reinforce.reward = @gain", "GlimpseDetector.policy_gradient = 'controller'"],
-    ["ESTIMATOR = @reinforce()", "reinforce.baseline = 'none'", "learned.learnable_deviation = True", "POOLING = 'max'"],
+    [*REINFORCE, "reinforce.baseline = 'batch'", "reinforce.reward = @gain",
+     "GlimpseDetector.policy_gradient = 'controller'"],
+    ["ESTIMATOR = @reinforce()", "reinforce.baseline = 'none'", "learned.learnable_deviation = True",
+     "POOLING = 'max'"],
     EXPECTATION,
     ["pathwise.explore = True", "GlimpseDetector.delta_input = True"],
     ["POLICY = @offset()", "SUPERVISION = 'every'", "BOX_REFERENCE = 'glimpse'", "FUSION = @last"],
     ["POLICY = @learned_constant()"],
-], ids=["reinforce, in the controller", "reinforce, learnable deviation", "expectation", "pathwise", "offset", "constant"])
+], ids=["reinforce, in the controller", "reinforce, learnable deviation", "expectation", "pathwise", "offset",
+        "constant"])
 def test_every_way_of_learning_moves_the_policy(tmp_path, tiny, bindings):
     moved, _ = train(tmp_path / "x",
                      [*tiny, "NUM_GLIMPSES = 3", "TRAIN_STEPS = 2", "Experiment.save_every = 2", *bindings], 2)
@@ -67,7 +70,8 @@ def test_the_value_head_learns_the_returns_of_foreground_episodes():
     for _ in range(300):
         with tf.GradientTape() as tape:
             loss, _ = estimator.loss(policy, drawn, seed=None)
-        for variable, gradient in zip(estimator.trainable_variables, tape.gradient(loss, estimator.trainable_variables)):
+        gradients = tape.gradient(loss, estimator.trainable_variables)
+        for variable, gradient in zip(estimator.trainable_variables, gradients):
             variable.assign_sub(0.1 * gradient)
     np.testing.assert_allclose(estimator.value_head(seen)[..., 0], np.full([1, 2, 2, 1], 0.6), atol=1e-3)
 
@@ -101,8 +105,10 @@ def test_expectation_learns_the_better_candidate():
 
 
 @pytest.mark.parametrize("bindings, message", [
-    (["ESTIMATOR = @reinforce()", "Trainer.episodes = 1"], "Trainer.episodes must be at least 2 for the baseline 'group', got 1"),
-    (["ESTIMATOR = @expectation()"], r"the estimator 'expectation' needs a policy with 'candidates', such as @candidates\(\), got LearnedPolicy"),
+    (["ESTIMATOR = @reinforce()", "Trainer.episodes = 1"],
+     "Trainer.episodes must be at least 2 for the baseline 'group', got 1"),
+    (["ESTIMATOR = @expectation()"],
+     r"the estimator 'expectation' needs a policy with 'candidates', such as @candidates\(\), got LearnedPolicy"),
     (["ESTIMATOR = 'reinforce'"], r"Trainer.estimator must be a reference such as @pathwise\(\), got 'reinforce'"),
     (["POLICY = 'learned'"], r"policy must be a reference such as @learned\(\), got 'learned'"),
     (["GlimpseDetector.delta_input = 'no'"], "delta_input must be one of False, True, got 'no'"),
@@ -113,7 +119,8 @@ def test_expectation_learns_the_better_candidate():
     (["ESTIMATOR = @reinforce()", "POLICY = @learned_constant()"],
      "the estimator 'reinforce' needs a policy with 'log_probability', such as @learned"),
     (["Trainer.relabel_ious = (0.5,)"], "Trainer.relabel_ious lists 1 overlaps, too few for 2 glimpses"),
-    (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"], "reward must be a reference such as @terminal, @discrete or @gain, got 'late'"),
+    (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"],
+     "reward must be a reference such as @terminal, @discrete or @gain, got 'late'"),
 ], ids=str)
 def test_parts_that_do_not_go_together_are_refused(tiny, bindings, message):
     with pytest.raises(GlimpseError, match=message):

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glimpse.training import objectives
 from glimpse.network.policies import LearnedPolicy, Situation
+from glimpse.training import objectives
+
 
 def situation(hidden, seed):
     """A Situation of which the learned policy asks nothing but this."""

@@ -35,7 +35,8 @@ class Weightless:
 
 
 @pytest.mark.parametrize("policy, message", [
-    ("misnamed", r"Misnamed has weights to train \(.*delta\), but its role is 'control': give its class role = \"learns\""),
+    ("misnamed", r"Misnamed has weights to train \(.*delta\), but its role is 'control': "
+                 r"give its class role = \"learns\""),
     ("weightless", "Weightless has the role 'learns' but no weights to train"),
 ])
 def test_a_policy_that_nothing_trains_is_refused(tiny, policy, message):
@@ -45,7 +46,8 @@ def test_a_policy_that_nothing_trains_is_refused(tiny, policy, message):
 
 
 def test_a_cascade_trains_every_stage_and_is_evaluated(tmp_path, tiny):
-    with config.configuration("experiments/cascade.gin", [*tiny, "TRAIN_STEPS = 2", "Experiment.save_every = 2"]) as text:
+    bindings = [*tiny, "TRAIN_STEPS = 2", "Experiment.save_every = 2"]
+    with config.configuration("experiments/cascade.gin", bindings) as text:
         experiment = Experiment()
         before = {v.path: v.numpy() for v in experiment.detector.trainable_variables}
         experiment.train(run.prepare(tmp_path / "run", text))
@@ -55,7 +57,8 @@ def test_a_cascade_trains_every_stage_and_is_evaluated(tmp_path, tiny):
     assert result["glimpses_per_proposal"] == 3 and result["metrics"]
 
 
-@pytest.mark.parametrize("bindings", [["POLICY = @oracle()"], ["POLICY = @fixed()", "CONTROLLER = @multi_region", "FUSION = @last"]])
+@pytest.mark.parametrize("bindings", [
+    ["POLICY = @oracle()"], ["POLICY = @fixed()", "CONTROLLER = @multi_region", "FUSION = @last"]])
 def test_ceilings_and_regions_train(tmp_path, tiny, bindings):
     bindings = [*tiny, "NUM_GLIMPSES = 3", "TRAIN_STEPS = 1", "Experiment.save_every = 1", *bindings]
     with config.configuration("experiments/digits.gin", bindings) as text:
