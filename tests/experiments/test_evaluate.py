@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from experiments import evaluate
 from experiments.evaluate import write_detections
 from glimpse.data.coco import COCO
 from glimpse.training.run import read_trained_on, trained_on, write_trained_on
@@ -33,3 +34,21 @@ def test_detections_are_of_the_ids_that_pycocotools_knows(tmp_path, ids, categor
     scoring.accumulate()
     scoring.summarize()
     assert scoring.stats[0] == pytest.approx(1)
+
+
+def test_from_the_boxes_just_found_and_what_excludes_each_other(digit_run, capsys):
+    evaluate.main([f"--run={digit_run}", "--iterations=2"])
+    result = json.loads(capsys.readouterr().out)
+    assert result["glimpses_per_proposal"] == 6  # T = 2, three times
+    for flags, message in ((["--iterations=-1"], "--iterations must be a whole number of at least 0, got -1"),
+                           (["--iterations=1", "--confidence=0.5"], "exclude each other: give one")):
+        with pytest.raises(SystemExit) as stop:
+            evaluate.main([f"--run={digit_run}", *flags])
+        assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_results_tell_the_role_of_the_policy_and_the_commit_of_the_code(digit_run):
+    results = json.loads((digit_run / "results.json").read_text())
+    assert results["policy_role"] == "learns"
+    assert results["code"] is None or len(results["code"]["commit"]) == 40 and results["code"]["clean"] in (True, False)
+    assert (digit_run / "matches_test.npz").is_file()
