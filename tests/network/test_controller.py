@@ -53,7 +53,7 @@ def test_regions_side_by_side_against_the_equation():
     for step, pooled in enumerate(POOLED):
         output, state = controller(pooled, step=step, state=state)
         outputs.append(output)
-    weights = {v.path.removeprefix("multi_region/"): v.numpy() for v in controller.weights}
+    weights = {"/".join(v.path.split("/")[1:]): v.numpy() for v in controller.weights}
     regions = [np.maximum(pooled @ weights[f"fc6_{t}/input_weights"] + weights[f"fc6_{t}/bias"], 0)
                for t, pooled in enumerate(POOLED, start=1)]
     for count, output in enumerate(outputs, start=1):
