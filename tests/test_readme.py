@@ -33,3 +33,11 @@ def test_the_table_is_that_of_the_runs():
 def test_every_room_is_named():
     rooms = {path.name for path in (ROOT / "glimpse").iterdir() if path.is_dir() and not path.name.startswith("_")}
     assert rooms <= set(re.findall(r"`glimpse/(\w+)/`", README))
+
+
+def test_its_sentences_are_short():
+    text = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    text = re.sub(r"^[|#!].*$", "", text, flags=re.MULTILINE).replace("\n* ", "\n\n* ")
+    for paragraph in re.split(r"\n\s*\n", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)):
+        for sentence in re.split(r"(?<=[.:;?])\s", " ".join(paragraph.split())):
+            assert len(re.findall(r"[\w'`@=.%]+", sentence)) <= 25, sentence
