@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -9,8 +10,6 @@ import threading
 import urllib.parse
 import urllib.request
 from html.parser import HTMLParser
-
-import pathlib
 
 import pytest
 
@@ -25,10 +24,15 @@ def site(tmp_path_factory):
                            capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     handler = functools.partial(QuietHandler, directory=str(directory))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with QuietServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+class QuietServer(http.server.ThreadingHTTPServer):
+    def handle_error(self, *arguments):
+        pass  # a browser that has seen enough closes the connection
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
