@@ -1,5 +1,6 @@
 """The pages and the README: their code is run, their configurations are read, their commands parse, their links lead somewhere."""
 
+import configparser
 import contextlib
 import importlib
 import io
@@ -22,11 +23,10 @@ def blocks(page, language):
 def commands():
     """(page, words of a command) of every line that starts a program of this repository."""
     for page in PAGES:
-        for _, text in BLOCK.findall(page.read_text(encoding="utf-8")):
-            for line in text.splitlines():
-                for command in line.split(" && "):
-                    if command.startswith("python -m experiments."):
-                        yield pytest.param(shlex.split(command), id=f"{page.name}: {command[:100]}")
+        for line in page.read_text(encoding="utf-8").splitlines():
+            for command in line.strip().split(" && "):
+                if command.startswith("python -m experiments."):
+                    yield pytest.param(shlex.split(command), id=f"{page.name}: {command[:100]}")
 
 
 class Parsed(Exception):
@@ -64,6 +64,21 @@ def test_the_configurations_and_macros_of_commands_are_there(words):
             continue
         with config.configuration(file, params):
             pass
+
+
+def test_the_study_of_the_tutorial_is_read(tmp_path):
+    from glimpse.studies.plan import runs_of
+    block, = blocks("docs/tutorial.md", "gin")
+    (tmp_path / "mine.gin").write_text(block)
+    assert len(runs_of(tmp_path / "mine.gin", [])) == 3 + 6
+
+
+def test_the_extras_that_pages_install_are_there():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    for page in PAGES:
+        for extras in re.findall(r"-e '\.\[([\w,]+)\]'", page.read_text(encoding="utf-8")):
+            assert set(extras.split(",")) <= set(setup["options.extras_require"]), page
 
 
 # -- Parts of one's own: each block whose first line is a file name is a file of one directory.
