@@ -1,4 +1,4 @@
-"""The pages and the README: their code is run, their configurations are read, their commands parse, their links lead somewhere."""
+"""The pages and the README: their code runs, their configurations are read, their commands parse, their links lead on."""
 
 import configparser
 import contextlib
@@ -104,9 +104,10 @@ def test_a_part_of_ones_own_trains(own, tiny, name):
     bindings = [each for each in bindings if name != "backbone.gin" or "small_cnn" not in each]
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        train.main([f"--gin_file={own / name}", f"--workdir={own / 'run'}", "--dry_run", *(f"--gin_param={b}" for b in bindings)])
-    registered = {"zoom.gin": "Zoom.start = 0.5", "reward.gin": "# Parameters for square:", "fusion.gin": "FUSION = @half",
-                  "backbone.gin": "two_layers.width = 16", "data.gin": "Squares.count = 40"}
+        train.main([f"--gin_file={own / name}", f"--workdir={own / 'run'}", "--dry_run",
+                    *(f"--gin_param={each}" for each in bindings)])
+    registered = {"zoom.gin": "Zoom.start = 0.5", "reward.gin": "# Parameters for square:",
+                  "fusion.gin": "FUSION = @half", "backbone.gin": "two_layers.width = 16", "data.gin": "Squares.count = 40"}
     assert registered[name] in printed.getvalue()
     assert not (own / "run").exists()
 

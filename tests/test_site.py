@@ -20,8 +20,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 def site(tmp_path_factory):
     """The address of the site, built anew and served."""
     directory = tmp_path_factory.mktemp("site")
-    built = subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(directory)], cwd=ROOT,
-                           capture_output=True, text=True)
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(directory)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     handler = functools.partial(QuietHandler, directory=str(directory))
     with QuietServer(("127.0.0.1", 0), handler) as server:
@@ -89,7 +89,7 @@ def browser():
     from selenium import webdriver
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1400,900"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,900"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
@@ -110,7 +110,8 @@ def test_a_browser_opens_it_without_an_error_and_its_search_finds_a_layer(site, 
     browser.execute_script("document.querySelector('#__search').click()")
     WebDriverWait(browser, 20).until(lambda _: field.is_displayed())
     field.send_keys("RoIPooling")
-    found = WebDriverWait(browser, 20).until(lambda _: browser.find_elements(By.CSS_SELECTOR, "a.md-search-result__link"))
+    found = WebDriverWait(browser, 20).until(
+        lambda _: browser.find_elements(By.CSS_SELECTOR, "a.md-search-result__link"))
     assert any("RoIPooling" in link.get_attribute("href") for link in found)
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert not errors

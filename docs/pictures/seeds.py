@@ -7,7 +7,8 @@ import pathlib
 from matplotlib.figure import Figure
 
 DOCS = pathlib.Path(__file__).parents[1]
-STYLES = {"learned": ("tab:blue", "o"), "fixed": ("tab:orange", "s"), "repeat": ("tab:green", "^"), "random": ("tab:red", "v")}
+STYLES = {"learned": ("tab:blue", "o"), "fixed": ("tab:orange", "s"), "repeat": ("tab:green", "^"),
+          "random": ("tab:red", "v")}
 
 
 def values_of(study, metric="voc10_map@0.50:0.95", split="test"):
@@ -32,7 +33,8 @@ def main():
         for t, each in runs.items():
             axes.plot([t + shift] * len(each), each, marker, color=colour, markersize=4, alpha=0.6)
         axes.annotate(policy, (5.2, means[-1]), color=colour, va="center")
-    axes.set(xlabel="T, glimpses of each proposal", ylabel="mAP 50:95 in percent, test", xticks=[1, 2, 3, 5], xlim=(0.7, 5.9))
+    axes.set(xlabel="T, glimpses of each proposal", ylabel="mAP 50:95 in percent, test", xticks=[1, 2, 3, 5],
+             xlim=(0.7, 5.9))
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(DOCS / "pictures" / "glimpse_count.png", dpi=130)
 
