@@ -1,4 +1,4 @@
-"""The pages and the README: their code runs, their configurations are read, their commands parse, their links lead on."""
+"""The pages and the README: their code runs, their configurations are read, their commands parse, no link is broken."""
 
 import configparser
 import contextlib
@@ -107,7 +107,8 @@ def test_a_part_of_ones_own_trains(own, tiny, name):
         train.main([f"--gin_file={own / name}", f"--workdir={own / 'run'}", "--dry_run",
                     *(f"--gin_param={each}" for each in bindings)])
     registered = {"zoom.gin": "Zoom.start = 0.5", "reward.gin": "# Parameters for square:",
-                  "fusion.gin": "FUSION = @half", "backbone.gin": "two_layers.width = 16", "data.gin": "Squares.count = 40"}
+                  "fusion.gin": "FUSION = @half",
+                  "backbone.gin": "two_layers.width = 16", "data.gin": "Squares.count = 40"}
     assert registered[name] in printed.getvalue()
     assert not (own / "run").exists()
 
