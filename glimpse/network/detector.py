@@ -137,7 +137,7 @@ class GlimpseDetector(keras.Model):
                 head.build((None, self.controller.units))
 
     def call(self, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor, explore: bool = False,
-             dropout: bool = False, episodes: tf.Tensor | None = None, forced: tf.Tensor | None = None,
+             dropout: bool = False, proposal_of: tf.Tensor | None = None, forced: tf.Tensor | None = None,
              pathwise: bool = False, sizes: tf.Tensor | None = None, feature_map: tf.Tensor | None = None,
              objects: tf.Tensor | None = None) -> Rollout:
         """Looks T times at each proposal.
@@ -148,7 +148,7 @@ class GlimpseDetector(keras.Model):
             seed: int32 [2]; every draw of this call follows from it.
             explore: draw glimpses from the learned policy instead of taking its mean.
             dropout: apply it.
-            episodes: int32 [M], which proposal (0..N-1) each episode looks at; None for one episode a proposal. The
+            proposal_of: int32 [M], which proposal (0..N-1) each episode looks at; None for one episode a proposal. The
                 first glimpse is the proposal for every episode, so it is pooled and encoded once a proposal.
             forced: float32 [T-1, M, 4], deltas to look at whatever the policy says; NaN where it decides.
             pathwise: let gradients reach the policy through the glimpses' boxes; not with the pooling "max".
@@ -165,12 +165,12 @@ class GlimpseDetector(keras.Model):
         known = self.first_look(self.pooled_vectors(feature_map, proposals, tf.zeros_like(proposals)), proposals,
                                 drop_seed)
         truth = None if objects is None else tf.reshape(nearest_objects(proposals, objects), [-1, 4])
-        if episodes is not None:
+        if proposal_of is not None:
             width = tf.shape(proposals)[1]
-            rows = tf.reshape(tf.range(tf.shape(proposals)[0])[:, None] * width + episodes[None, :], [-1])
+            rows = tf.reshape(tf.range(tf.shape(proposals)[0])[:, None] * width + proposal_of[None, :], [-1])
             known = tf.nest.map_structure(lambda part: tf.gather(part, rows), known)
             truth = None if truth is None else tf.gather(truth, rows)
-            proposals = tf.gather(proposals, episodes, axis=1)
+            proposals = tf.gather(proposals, proposal_of, axis=1)
 
         history, deltas, policy_inputs = [known], [], []
         for step in range(self.num_glimpses - 1):

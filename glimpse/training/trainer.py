@@ -141,7 +141,7 @@ class Trainer(keras.Model):
 
         with tf.GradientTape() as tape:
             rollout = self.detector(batch["images"], batch["rois"], seed, dropout=True,
-                                    episodes=tf.constant(roi_of, tf.int32) if self.episodes > 1 else None,
+                                    proposal_of=tf.constant(roi_of, tf.int32) if self.episodes > 1 else None,
                                     sizes=batch["sizes"], feature_map=batch.get("feature_map"),
                                     objects=batch["objects"], **call_arguments)
             answers = [(rollout.logits[:, :, glimpse], rollout.box_deltas[:, :, glimpse],

@@ -76,7 +76,7 @@ def test_repeat_looks_at_the_proposal_again():
 
 def test_episodes_share_the_first_glimpse_and_then_go_their_own_ways():
     network = detector(2, RandomPolicy(0.3))
-    rollout = network(IMAGES, PROPOSALS, SEED, episodes=tf.constant([0, 1, 2, 0, 1]))
+    rollout = network(IMAGES, PROPOSALS, SEED, proposal_of=tf.constant([0, 1, 2, 0, 1]))
     single = network(IMAGES, PROPOSALS, SEED)
     assert rollout.glimpses.shape == (2, 5, 2, 4)
     np.testing.assert_array_equal(rollout.glimpses[:, :, 0], tf.gather(PROPOSALS, [0, 1, 2, 0, 1], axis=1))
