@@ -99,7 +99,7 @@ def test_glimpses_are_timed_against_one_and_against_stopping(trained, tmp_path, 
     assert list(result["training_step_ms"]) == ["T=1", "T=2",
                                                 glimpses.FURTHER] and all(result["training_step_ms"].values())
     rows = result["detection"]
-    assert [(row["glimpses"], row["confidence"], row["looks"]) for row in rows] == [
+    assert [(row["glimpses"], row["confidence"], row["glimpses_per_proposal"]) for row in rows] == [
         (1, None, 1), (2, None, 2), (2, 0.0, 1), (2, 1.1, 2)]
     assert rows[3]["map"] == pytest.approx(rows[1]["map"]) and all(row["ms"] > 0 for row in rows)
     assert {"picture.png", "picture.pdf"} < {path.name for path in tmp_path.iterdir()}
