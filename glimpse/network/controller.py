@@ -4,6 +4,8 @@ What differs between the recurrences is one layer, `call(inputs, last)`, registe
 = @relu`, `@gru`, `@no_recurrence`, or a layer of one's own with the same two methods.
 """
 
+from typing import Any
+
 import gin
 import keras
 import tensorflow as tf
@@ -100,8 +102,7 @@ class Controller(keras.layers.Layer):
     def __init__(self, num_glimpses, units=(256, 256), recurrence=ReluRecurrence, dropout=0.0, of_its_own=False,
                  **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(units, (tuple, list)) or len(units) != 2:
-            raise GlimpseError(f"units must be the widths of fc6 and fc7, two whole numbers, got {units!r}")
+        units = two_widths(units)
         if not callable(recurrence):
             raise GlimpseError(
                 f"recurrence must be a reference such as @relu, @gru or @no_recurrence, got {recurrence!r}")
@@ -144,6 +145,10 @@ class MultiRegion(keras.layers.Layer):
 
     def __init__(self, num_glimpses, units=(256, 256), recurrence=None, dropout=0.0, of_its_own=False, **kwargs):
         super().__init__(**kwargs)
+        if of_its_own:
+            raise GlimpseError("own_layers = 'all' is for the controller @stacked; in @multi_region, fc7 reads the "
+                               "fc6 of all glimpses: set own_layers to 'none' or 'heads'")
+        units = two_widths(units)
         self.dropout = real_number("dropout", dropout, minimum=0, maximum=0.99)
         self.units = units[1]
         self.fc6 = [FullyConnected(units[0], name=f"fc6_{t}") for t in range(1, num_glimpses + 1)]
@@ -155,6 +160,13 @@ class MultiRegion(keras.layers.Layer):
         state = (*(state or ()), dropped(self.fc6[step](pooled), self.dropout, seed, 6))
         to_come = [tf.zeros_like(state[0])] * (len(self.fc6) - len(state))
         return dropped(self.fc7(tf.concat([*state, *to_come], axis=-1)), self.dropout, seed, 7), state
+
+
+def two_widths(units: Any) -> list[int]:
+    """The widths of fc6 and fc7, checked."""
+    if not isinstance(units, (tuple, list)) or len(units) != 2:
+        raise GlimpseError(f"units must be the widths of fc6 and fc7, two whole numbers, got {units!r}")
+    return [whole_number("units", width) for width in units]
 
 
 def dropped(activation: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: int) -> tf.Tensor:

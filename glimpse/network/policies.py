@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from glimpse.errors import GlimpseError, one_of, real_number
+from glimpse.errors import GlimpseError, one_of, real_number, whole_number
 from glimpse.geometry import boxes
 
 ROLES = ("learns", "control", "rival", "ceiling")
@@ -150,9 +150,10 @@ class ConstantPolicy(keras.layers.Layer):
 
     def __init__(self, num_glimpses=gin.REQUIRED, initial_delta=(0.0, 0.0, 0.0, 0.0), **kwargs):
         super().__init__(name="policy", **kwargs)
+        further = max(whole_number("learned_constant.num_glimpses", num_glimpses) - 1, 1)
         self.deltas = self.add_weight(
-            name="deltas", shape=(max(num_glimpses - 1, 1), 4),
-            initializer=_constant([_delta("learned_constant.initial_delta", initial_delta)] * max(num_glimpses - 1, 1)))
+            name="deltas", shape=(further, 4),
+            initializer=_constant([_delta("learned_constant.initial_delta", initial_delta)] * further))
 
     def call(self, situation: Situation, explore: bool) -> tf.Tensor:
         delta = tf.convert_to_tensor(self.deltas)[situation.step]

@@ -54,11 +54,7 @@ class Trainer(keras.Model):
         self.foreground_slots = whole_number("foreground_slots", foreground_slots)
         self.seed = whole_number("seed", seed, minimum=0)
         self.supervision = one_of("Trainer.supervision", supervision, ("last", "every"))
-        self.relabel_ious = relabel_ious and [
-            real_number("Trainer.relabel_ious", iou, minimum=0, maximum=1) for iou in relabel_ious]
-        if relabel_ious and len(relabel_ious) < detector.num_glimpses:
-            raise GlimpseError(f"Trainer.relabel_ious lists {len(relabel_ious)} overlaps, too few for "
-                               f"{detector.num_glimpses} glimpses: add some")
+        self.relabel_ious = _overlaps(relabel_ious, detector.num_glimpses)
         self.policy_weight = real_number("Trainer.policy_weight", policy_weight, minimum=0)
         self.weight_decay = real_number("Trainer.weight_decay", weight_decay, minimum=0)
         episodes = whole_number("Trainer.episodes", episodes)
@@ -205,3 +201,16 @@ class Trainer(keras.Model):
             return 0.0
         weights = [v for v in self.detector.trainable_variables if len(v.shape) > 1]
         return self.weight_decay * tf.add_n([tf.nn.l2_loss(v) for v in weights])
+
+
+def _overlaps(relabel_ious, num_glimpses):
+    """The value of Trainer.relabel_ious, checked: None, or a list of at least T overlaps."""
+    if relabel_ious is None:
+        return None
+    if not isinstance(relabel_ious, (list, tuple)):
+        raise GlimpseError(f"Trainer.relabel_ious must be a list of overlaps, such as (0.5, 0.6, 0.7), or None, "
+                           f"got {relabel_ious!r}")
+    if len(relabel_ious) < num_glimpses:
+        raise GlimpseError(f"Trainer.relabel_ious lists {len(relabel_ious)} overlaps, too few for "
+                           f"{num_glimpses} glimpses: add some")
+    return [real_number("Trainer.relabel_ious", iou, minimum=0, maximum=1) for iou in relabel_ious]

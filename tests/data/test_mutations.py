@@ -19,6 +19,7 @@ import posixpath
 import random
 import re
 import xml.dom.minidom
+import xml.parsers.expat
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -390,7 +391,7 @@ def test_voc(voc, chunk):
             written = mutated.broken(draw, text.encode())
             try:
                 tree = as_lists(xml.dom.minidom.parseString(written).documentElement)
-            except Exception:
+            except (xml.parsers.expat.ExpatError, ValueError, LookupError):  # no XML, or of an unknown encoding
                 tree = ["broken", ""]
         if ids[0] != "a":
             os.link(voc / "JPEGImages" / "a.jpg", voc / "JPEGImages" / f"{ids[0]}.jpg")

@@ -17,6 +17,8 @@ def test_the_command_of_the_readme(tmp_path):
     report = tmp_path / re.search(r"report: (\S+)", ended.stdout)[1]
     assert report.read_text().startswith("# Study") and (report.parent / "map_over_glimpses.png").stat().st_size > 10000
     assert (report.parent / "reward_over_steps.png").exists() and (report.parent / "report.html").exists()
-    table = summarise(read_study(report.parent), "test/voc10_map@0.50:0.95")
+    runs = read_study(report.parent)
+    table = summarise(runs, "test/voc10_map@0.50:0.95")
     assert sorted(table["NUM_GLIMPSES"]) == [1, 2, 3] and (table["seeds"] == 2).all()
-    assert (table["mean"] > 0.15).all(), table.to_string()  # an untrained network has less than 0.01
+    learned = runs["test/voc10_map@0.50:0.95"] > 0.15  # every run: an untrained network has less than 0.01
+    assert learned.all(), table.to_string()

@@ -8,12 +8,18 @@ from glimpse.network.controller import Controller, GatedRecurrence, MultiRegion,
 POOLED = [tf.random.stateless_normal([3, 20], [0, step]) for step in range(3)]
 
 
-def test_paper_recurrence_against_the_equation():
-    controller = Controller(3, units=(6, 4))
+def outputs_of(controller):
+    """What a controller of three steps gives after each."""
     state, outputs = None, []
     for step, pooled in enumerate(POOLED):
         output, state = controller(pooled, step=step, state=state)
         outputs.append(output)
+    return outputs
+
+
+def test_paper_recurrence_against_the_equation():
+    controller = Controller(3, units=(6, 4))
+    outputs = outputs_of(controller)
     w6, b6, u6, w7, b7, u7 = controller.get_weights()
     h6, h7 = np.zeros((3, 6)), np.zeros((3, 4))
     for pooled, output in zip(POOLED, outputs):
@@ -49,10 +55,7 @@ def test_layers_of_its_own_for_each_glimpse():
 def test_regions_side_by_side_against_the_equation():
     """An fc6 each, side by side, zeros for those to come; one fc7."""
     controller = MultiRegion(3, units=(6, 4))
-    state, outputs = None, []
-    for step, pooled in enumerate(POOLED):
-        output, state = controller(pooled, step=step, state=state)
-        outputs.append(output)
+    outputs = outputs_of(controller)
     weights = {"/".join(v.path.split("/")[1:]): v.numpy() for v in controller.weights}
     regions = [np.maximum(pooled @ weights[f"fc6_{t}/input_weights"] + weights[f"fc6_{t}/bias"], 0)
                for t, pooled in enumerate(POOLED, start=1)]
@@ -80,5 +83,10 @@ def test_faults_name_the_parameter_and_the_value():
         Controller(2, recurrence="lstm")
     with pytest.raises(GlimpseError, match="dropout must lie in .*got 1"):
         Controller(1, dropout=1)
-    with pytest.raises(GlimpseError, match="units must be the widths of fc6 and fc7, two whole numbers, got 256"):
-        Controller(1, units=256)
+    for controller in (Controller, MultiRegion):
+        with pytest.raises(GlimpseError, match="units must be the widths of fc6 and fc7, two whole numbers, got 256"):
+            controller(1, units=256)
+        with pytest.raises(GlimpseError, match="units must be a whole number of at least 1, got 0"):
+            controller(1, units=(8, 0))
+    with pytest.raises(GlimpseError, match="own_layers = 'all' is for the controller @stacked"):
+        MultiRegion(2, of_its_own=True)

@@ -180,6 +180,8 @@ def test_a_constant_is_the_same_for_all_and_its_own_at_each_step():
     for step, delta in enumerate(([0, 0, 0.5, 0.5], [0.1, 0.2, 0.3, 0.4])):
         np.testing.assert_allclose(calm(policy, step), [delta] * 500, rtol=1e-6)
     assert [v.shape for v in policy.trainable_variables] == [(2, 4)]
+    with pytest.raises(GlimpseError, match="learned_constant.num_glimpses must be a whole number .*got 'three'"):
+        ConstantPolicy(num_glimpses="three")
 
 
 def test_the_oracle_looks_at_the_object_and_says_what_it_lacks():

@@ -118,6 +118,8 @@ def test_expectation_learns_the_better_candidate():
     (["ESTIMATOR = @ppo()", "POLICY_OPTIMIZER = None"], "ppo needs a Trainer.policy_optimizer"),
     (["ESTIMATOR = @reinforce()", "POLICY = @learned_constant()"],
      "the estimator 'reinforce' needs a policy with 'log_probability', such as @learned"),
+    (["Trainer.relabel_ious = 0.5"], "Trainer.relabel_ious must be a list of overlaps, .* or None, got 0.5"),
+    (["Trainer.relabel_ious = (0.5, 'x')"], "Trainer.relabel_ious must be a finite number, got 'x'"),
     (["Trainer.relabel_ious = (0.5,)"], "Trainer.relabel_ious lists 1 overlaps, too few for 2 glimpses"),
     (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"],
      "reward must be a reference such as @terminal, @discrete or @gain, got 'late'"),
