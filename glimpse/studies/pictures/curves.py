@@ -42,7 +42,8 @@ def plot_map_over_iou(curves, x="NUM_GLIMPSES"):
         matplotlib.figure.Figure.
     """
     figure, panels = _curves(curves, x, "iou", "IoU threshold", ("mean", "low", "high"), "mAP (%)")
-    panels[0].set_ylim(bottom=0)
+    # The t interval over two seeds reaches beyond what mAP can be; the axis, which the panels share, does not.
+    panels[0].set_ylim(bottom=0, top=min(100, panels[0].get_ylim()[1]))
     return figure
 
 

@@ -202,6 +202,11 @@ def test_a_panel_a_policy_with_the_shared_cell_in_black():
         assert len(panel.lines) == 3
 
 
+def test_an_interval_beyond_what_map_can_be_does_not_stretch_the_axis():
+    wide = curves(TABLE).assign(low=-0.2, high=1.3)
+    assert all(panel.get_ylim() == (0, 100) for panel in plot_map_over_iou(wide).axes)
+
+
 def test_differences_leave_one_glimpse_out_and_keep_the_colours():
     figure = plot_difference_over_iou(curves(TABLE))
     assert legend_texts(figure) == ["2", "5"]
