@@ -41,7 +41,7 @@ def run_parser(description):
 
 def jobs(flags):
     """The value of --jobs: one a core unless given."""
-    from glimpse.training.run import cores
+    from glimpse.training.environment import cores
     return cores() if flags.jobs is None else flags.jobs
 
 

@@ -21,8 +21,8 @@ from glimpse.evaluation.evaluator import graph_of
 from glimpse.network.early_stopping import detect_unless_background
 from glimpse.randomness import stateless_seed
 from glimpse.studies.pictures.stopping import plot_map_over_milliseconds
+from glimpse.training.environment import environment
 from glimpse.training.experiment import Experiment, restored
-from glimpse.training.run import environment
 from glimpse.visualization.writing import write_figure
 
 TRAINING = {  # bindings of experiments/digits.gin

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from experiments.launch import add_configuration_flags
 from glimpse import config
+from glimpse.training.environment import environment, peak_memory_mib
 from glimpse.training.experiment import Experiment
-from glimpse.training.run import environment, peak_memory_mib
 
 WARM_UP = 3
 

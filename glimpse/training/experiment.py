@@ -24,6 +24,8 @@ from glimpse.training import (
     parts,
     run,
 )
+from glimpse.training.recorder import Recorder
+from glimpse.training.trained_on import read_trained_on, trained_on_of, write_trained_on
 
 PROPOSAL_IOUS = (0.5, 0.7)
 
@@ -69,7 +71,7 @@ class Experiment:
         tf.config.experimental.enable_op_determinism()
         self.data, self.proposals, self.sampling, self.framing = data, proposals, sampling, framing
         self._examples = {}
-        self.trained_on = trained_on or run.trained_on(self.training_data)
+        self.trained_on = trained_on or trained_on_of(self.training_data)
         self.detector = detector(num_classes=len(self.trained_on.class_names))
         parts.check_detector(self.detector)
         self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
@@ -150,9 +152,9 @@ class Experiment:
     def train(self, workdir):
         """Trains from the run's last checkpoint, or from the start, to train_steps; returns seconds, 0 for no step."""
         first_step, start = self.restore(workdir), time.perf_counter()
-        run.write_trained_on(workdir, self.trained_on)
+        write_trained_on(workdir, self.trained_on)
         if first_step < self.train_steps:
-            recorder = run.Recorder(workdir, self._manager(workdir), first_step, self.train_steps,
+            recorder = Recorder(workdir, self._manager(workdir), first_step, self.train_steps,
                                     self.log_every, self.save_every)
             try:
                 with _faults_of_data():
@@ -232,7 +234,7 @@ def restored(workdir, allow_import=()):
     may_import, directories = own_modules.trusted(workdir, allow_import)
     with config.import_directories(directories), config.configuration(
             pathlib.Path(workdir) / run.CONFIG, may_import=may_import):
-        experiment = Experiment(trained_on=run.read_trained_on(workdir))
+        experiment = Experiment(trained_on=read_trained_on(workdir))
         step = experiment.restore(workdir)
         if not step:
             raise untrained

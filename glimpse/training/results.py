@@ -7,6 +7,8 @@ from glimpse.evaluation.matches import match, matches_file, write_matches
 from glimpse.files import write_json
 from glimpse.network.policies import role_of
 from glimpse.training import run
+from glimpse.training.environment import environment, peak_memory_mib
+from glimpse.training.metrics_log import last_diagnostics, log_by_columns
 
 
 def write(workdir, experiment, evaluated, seconds):
@@ -36,8 +38,8 @@ def write(workdir, experiment, evaluated, seconds):
         "parameters": experiment.detector.count_params(),
         "milliseconds_per_image": list(evaluated.values())[-1]["milliseconds_per_image"],
         "seconds": seconds,
-        "peak_memory_mib": run.peak_memory_mib(),
-        **run.environment(),
-        "diagnostics": run.last_diagnostics(workdir),
-        "log": run.log_by_columns(workdir),
+        "peak_memory_mib": peak_memory_mib(),
+        **environment(),
+        "diagnostics": last_diagnostics(workdir),
+        "log": log_by_columns(workdir),
     })

@@ -9,7 +9,7 @@ from glimpse.data.feature_cache import FeatureCache
 from glimpse.errors import GlimpseError
 from glimpse.network.backbones import small_cnn
 from glimpse.training.experiment import Experiment
-from glimpse.training.run import read_metrics
+from glimpse.training.metrics_log import read_metrics
 
 IMAGES = np.random.default_rng(0).integers(0, 256, [3, 16, 24, 3], np.uint8)
 

@@ -5,7 +5,7 @@ import pytest
 from experiments import evaluate
 from experiments.evaluate import write_detections
 from glimpse.data.coco import COCO
-from glimpse.training.run import read_trained_on, trained_on, write_trained_on
+from glimpse.training.trained_on import read_trained_on, trained_on_of, write_trained_on
 from tests.data.photo_files import write_coco
 
 
@@ -22,7 +22,7 @@ def test_detections_are_of_the_ids_that_pycocotools_knows(tmp_path, ids, categor
         image["id"] = id
     path.write_text(json.dumps(content))
     data = COCO("train", tmp_path)
-    write_trained_on(tmp_path, trained_on(data))  # a run keeps them so
+    write_trained_on(tmp_path, trained_on_of(data))  # a run keeps them so
     detections = [{"id": e.id, "boxes": e.boxes, "labels": e.labels, "scores": [0.5] * len(e.boxes)} for e in data]
     write_detections(tmp_path / "found", "../test", detections, read_trained_on(tmp_path))
 

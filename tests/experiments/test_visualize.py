@@ -4,7 +4,7 @@ from PIL import Image
 
 from experiments import train, visualize
 from glimpse import config
-from glimpse.training import run
+from glimpse.training import run, trained_on
 from glimpse.training.experiment import Experiment
 
 
@@ -109,6 +109,6 @@ def test_a_picture_without_detections(tmp_path, tiny, capsys):
         experiment.detector.class_heads[0].set_weights([0 * kernel, 20 * np.eye(len(bias))[0]])
         experiment.trainer.optimizer.iterations.assign(1)
         experiment._manager(tmp_path).save(checkpoint_number=1)
-        run.write_trained_on(tmp_path, experiment.trained_on)
+        trained_on.write_trained_on(tmp_path, experiment.trained_on)
     assert "nothing was detected in test-00001" in fails([f"--run={tmp_path}", "--image=test-00001"], capsys)
-    assert names(tmp_path) == sorted([run.CHECKPOINTS, run.CONFIG, run.DATA])
+    assert names(tmp_path) == sorted([run.CHECKPOINTS, run.CONFIG, trained_on.DATA])

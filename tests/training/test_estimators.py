@@ -5,9 +5,10 @@ import tensorflow as tf
 from glimpse import config
 from glimpse.errors import GlimpseError
 from glimpse.network.policies import CandidatePolicy, LearnedPolicy
-from glimpse.training import run
 from glimpse.training.estimators import Episodes, Expectation, Reinforce
 from glimpse.training.experiment import Experiment
+from glimpse.training import run
+from glimpse.training.metrics_log import read_metrics
 
 CANDIDATES = "candidates.candidates = [(0, 0, 0.5, 0.5), (0.3, 0, 0, 0), (0, -0.3, 0, 0)]"
 REINFORCE = ["ESTIMATOR = @reinforce()", "POLICY_OPTIMIZER = @keras.optimizers.SGD()"]
@@ -40,7 +41,7 @@ def test_every_way_of_learning_moves_the_policy(tmp_path, tiny, bindings):
     moved, _ = train(tmp_path / "x",
                      [*tiny, "NUM_GLIMPSES = 3", "TRAIN_STEPS = 2", "Experiment.save_every = 2", *bindings], 2)
     assert all(distance > 0 for distance in moved)
-    last = run.read_metrics(tmp_path / "x")[-1]
+    last = read_metrics(tmp_path / "x")[-1]
     assert 0 < last["policy_gradient_agreement"] <= 1.01 and last["glimpse_3/moved"] > 0
 
 

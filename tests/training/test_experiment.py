@@ -6,6 +6,8 @@ from glimpse import config
 from glimpse.errors import GlimpseError
 from glimpse.training import run
 from glimpse.training.experiment import Experiment
+from glimpse.training.metrics_log import read_metrics
+from glimpse.training.recorder import Recorder
 
 
 def trained(workdir, bindings, split="test"):
@@ -14,7 +16,7 @@ def trained(workdir, bindings, split="test"):
         run.prepare(workdir, text)
         experiment = Experiment()
         experiment.train(workdir)
-        return experiment.evaluate(split)["metrics"], run.read_metrics(workdir), experiment.detector.get_weights()
+        return experiment.evaluate(split)["metrics"], read_metrics(workdir), experiment.detector.get_weights()
 
 
 def assert_same(one, other):
@@ -41,11 +43,11 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, tiny, mo
             raise KeyboardInterrupt
         recorded(self, batch, logs)
 
-    recorded = run.Recorder.on_train_batch_end
-    monkeypatch.setattr(run.Recorder, "on_train_batch_end", killed)
+    recorded = Recorder.on_train_batch_end
+    monkeypatch.setattr(Recorder, "on_train_batch_end", killed)
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "stopped", bindings)
-    assert len(run.read_metrics(tmp_path / "stopped")) == 4
+    assert len(read_metrics(tmp_path / "stopped")) == 4
     monkeypatch.undo()
     assert_same(trained(tmp_path / "stopped", bindings), unbroken)
 

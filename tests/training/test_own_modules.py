@@ -7,7 +7,7 @@ import pytest
 
 from glimpse import config
 from glimpse.errors import GlimpseError
-from glimpse.training import own_modules, run
+from glimpse.training import own_modules, run, trained_on
 from glimpse.training.experiment import restored
 
 POLICY = '''
@@ -96,7 +96,7 @@ def test_another_module_of_the_same_name_is_not_taken_for_it(noted, tmp_path, mo
 def foreign(directory, line):
     (directory / run.CHECKPOINTS).mkdir(parents=True)
     (directory / run.CONFIG).write_text(f"{line}\nimport glimpse.training.experiment\nExperiment.seed = 0\n")
-    (directory / run.DATA).write_text('{"class_names": ["a"], "category_ids": [1], "image_shape": [8, 8, 1]}')
+    (directory / trained_on.DATA).write_text('{"class_names": ["a"], "category_ids": [1], "image_shape": [8, 8, 1]}')
     (directory / "evil.py").write_text("open('evil was here', 'w').close()")
 
 

@@ -10,11 +10,13 @@ from tqdm import tqdm
 
 from glimpse.files import read_text
 from glimpse.training import run
+from glimpse.training.environment import cores
+from glimpse.training.metrics_log import read_metrics
 
 
 def launch(workdir, waiting, steps, jobs):
     """Runs the command lines, `jobs` at a time, each with its share of the cores; returns the names that failed."""
-    threads = str(max(1, run.cores() // jobs))
+    threads = str(max(1, cores() // jobs))
     environment = os.environ | {"PYTHONIOENCODING": "utf-8",
                                 "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads}
     queue, running, failed, ended = list(waiting), {}, [], 0
@@ -44,7 +46,7 @@ def launch(workdir, waiting, steps, jobs):
 
 
 def _last_step(directory):
-    lines = run.read_metrics(directory)
+    lines = read_metrics(directory)
     return lines[-1]["step"] if lines else 0
 
 
