@@ -17,7 +17,8 @@ def summarise(runs, metric):
 
     The difference is taken run by run to the run with NUM_GLIMPSES = 1 that has the same SEED and agrees
     in all other axes the runs with NUM_GLIMPSES = 1 have. Such a run may lack POLICY, for with one glimpse
-    there is nothing to choose: it is then the pair of every policy. Intervals are 95 % t intervals of the mean over
+    there is nothing to choose: it is then the pair of every policy. A run with one glimpse and an axis of its own,
+    such as POOLING=deformable, is compared to the one without. Intervals are 95 % t intervals of the mean over
     seeds (`glimpse.studies.intervals`).
 
     Args:
@@ -42,9 +43,10 @@ def summarise(runs, metric):
     numbers = [metric, "milliseconds_per_image", "parameters"]
     runs = runs[[*axes, "role", *numbers]].astype(dict.fromkeys(numbers, float))
     runs["difference"] = runs[metric] - one_glimpse_values(runs, metric)
-    return pd.DataFrame(dict(zip(cell_axes, key)) | _cell(cell, metric) for key, cell in cells_of(runs)).astype(
-        {axis: runs[axis].dtype for axis in cell_axes}
-    )
+    one_glimpse = runs[_has_one_glimpse(runs)]
+    measures = one_glimpse.index[_is_plain(one_glimpse)]
+    cells = [dict(zip(cell_axes, key)) | _cell(cell, metric, cell.index[0] in measures) for key, cell in cells_of(runs)]
+    return pd.DataFrame(cells).astype({axis: runs[axis].dtype for axis in cell_axes})
 
 
 def by_result(runs, metric):
@@ -64,11 +66,30 @@ def cells_of(runs):
 def one_glimpse_values(runs, metric):
     """The metric of the run with one glimpse that each run is compared to, NaN where there is none.
 
+    Runs with one glimpse that have an axis more than others with one, such as POOLING=deformable, are compared to
+    those others.
+
     Returns:
         Series of float, indexed like `runs`.
     """
-    one_glimpse = runs[runs["NUM_GLIMPSES"] == 1] if "NUM_GLIMPSES" in runs else runs.iloc[:0]
-    return _partner_values(runs, one_glimpse, metric, "NUM_GLIMPSES")
+    one_glimpse = runs[_has_one_glimpse(runs)]
+    values = _partner_values(runs, one_glimpse, metric, "NUM_GLIMPSES")
+    plain = one_glimpse[_is_plain(one_glimpse)]
+    special = one_glimpse.drop(plain.index)
+    values[special.index] = _partner_values(special, plain, metric, "NUM_GLIMPSES")
+    return values
+
+
+def _has_one_glimpse(runs):
+    counts = runs.get("NUM_GLIMPSES", pd.Series(np.nan, index=runs.index))
+    return (counts == 1).fillna(False)
+
+
+def _is_plain(one_glimpse):
+    """Which runs with one glimpse have only axes on which all of them have values; all of them where none is so."""
+    others = [axis for axis in cell_axes_of(one_glimpse) if 0 < one_glimpse[axis].notna().sum() < len(one_glimpse)]
+    plain = one_glimpse[others].isna().all(axis=1)
+    return plain if plain.any() else ~plain
 
 
 def against_fewer(runs, metric):
@@ -134,12 +155,11 @@ def _partner_values(runs, others, metric, but):
     return pd.Series(pairs[metric].to_numpy(float), index=runs.index)
 
 
-def _cell(runs, metric):
-    """What `summarise` says about the runs of one cell."""
+def _cell(runs, metric, is_the_measure):
+    """What `summarise` says about the runs of one cell, which may be the one that others are compared to."""
     values = runs[metric].dropna()
     low, high = t_interval(values)
-    is_one_glimpse = "NUM_GLIMPSES" in runs and runs["NUM_GLIMPSES"].iloc[0] == 1
-    differences = runs["difference"].iloc[:0] if is_one_glimpse else runs["difference"]
+    differences = runs["difference"].iloc[:0] if is_the_measure else runs["difference"]
     paired, unpaired = differences.dropna(), differences[differences.isna() & runs[metric].notna()]
     difference_low, difference_high = t_interval(paired)
     return {

@@ -64,6 +64,25 @@ def test_runs_without_a_pair_are_named(tmp_path, write_study):
     assert two["difference"] == pytest.approx(0.1)
 
 
+def test_one_glimpse_with_an_axis_of_its_own_is_compared_to_the_one_without(tmp_path, write_study):
+    runs = write_study(
+        tmp_path,
+        {
+            "NUM_GLIMPSES=1,SEED=0": 0.1,
+            "NUM_GLIMPSES=1,POOLING=deformable,SEED=0": 0.25,
+            "NUM_GLIMPSES=1,POOLING=deformable,SEED=1": 0.5,
+            "NUM_GLIMPSES=3,POLICY=fixed,SEED=0": 0.4,
+            "NUM_GLIMPSES=3,POLICY=fixed,POOLING=deformable,SEED=0": 0.7,
+        },
+    )
+    table = summarise(runs, f"test/{MAP}")
+    bent, plain = row(table[table["NUM_GLIMPSES"] == 1], POOLING="deformable"), table[table["POOLING"].isna()]
+    assert (bent["difference"], bent["unpaired"]) == (pytest.approx(0.15), ["NUM_GLIMPSES=1,POOLING=deformable,SEED=1"])
+    assert math.isnan(row(plain, NUM_GLIMPSES=1)["difference"]) and row(plain, NUM_GLIMPSES=1)["unpaired"] == []
+    assert row(plain, NUM_GLIMPSES=3)["difference"] == pytest.approx(0.3)
+    assert row(table, NUM_GLIMPSES=3, POOLING="deformable")["difference"] == pytest.approx(0.45)
+
+
 def test_pairs_agree_in_the_axes_that_runs_with_one_glimpse_have(tmp_path, write_study):
     runs = write_study(
         tmp_path,
