@@ -7,7 +7,7 @@ from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
 from glimpse.training.experiment import Experiment
 
-FILE = "experiments/digits.gin"
+FILE = "experiments/digits_learned.gin"
 
 
 @pytest.mark.parametrize("path", sorted(gin_files.CONFIGS.glob("experiments/*.gin")), ids=lambda path: path.name)
@@ -130,7 +130,7 @@ def test_a_macro_of_a_macro_has_its_value(tmp_path):
     path = write(tmp_path / "mine.gin", "include 'experiments/digits.gin'\nSTEPS = 3\nTRAIN_STEPS = %STEPS\n")
     with config.configuration(path):
         assert config.macros()["TRAIN_STEPS"] == 3 and config.setting("Experiment.train_steps") == 3
-        assert config.macros()["POLICY"] == "@learned()" and config.setting("Experiment.batch_size") == 8
+        assert config.macros()["POLICY"] == "@refine()" and config.setting("Experiment.batch_size") == 8
         assert config.setting("Experiment.log_every") is None
 
 

@@ -25,7 +25,7 @@ from glimpse.training.environment import environment
 from glimpse.training.experiment import Experiment, restored
 from glimpse.visualization.writing import write_figure
 
-TRAINING = {  # bindings of experiments/digits.gin
+TRAINING = {  # bindings of experiments/digits_learned.gin
     "T=1": ["NUM_GLIMPSES = 1"],
     "T=2, pathwise": ["NUM_GLIMPSES = 2"],
     "T=3, pathwise": ["NUM_GLIMPSES = 3"],
@@ -95,7 +95,7 @@ def _training_steps(rounds):
     """Milliseconds of a training step for each of TRAINING, and of the part that no further glimpse can do without."""
     steps = []
     for bindings in TRAINING.values():
-        with config.configuration("experiments/digits.gin", [*bindings, "DigitScenes.sizes = {'train': 64}"]):
+        with config.configuration("experiments/digits_learned.gin", [*bindings, "DigitScenes.sizes = {'train': 64}"]):
             experiment = Experiment()
             batch, step = next(iter(experiment.batches(0))), tf.function(experiment.trainer.train_step)
             steps.append(lambda step=step, batch=batch: step(batch))

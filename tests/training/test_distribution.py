@@ -12,7 +12,7 @@ from glimpse import config
 from glimpse.training.experiment import Experiment
 
 def weights_before_and_after(scope):
-    with config.configuration("experiments/digits.gin", sys.argv[1:]), scope:
+    with config.configuration("experiments/digits_learned.gin", sys.argv[1:]), scope:
         experiment = Experiment()
         before = experiment.detector.get_weights()
         experiment.trainer.fit(experiment.batches(0), steps_per_epoch=6, shuffle=False, verbose=0)

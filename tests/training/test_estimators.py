@@ -17,7 +17,7 @@ EXPECTATION = ["ESTIMATOR = @expectation()", "POLICY = @candidates()", CANDIDATE
 
 def train(workdir, bindings, steps):
     """A run of a tiny experiment: how far each variable of the policy moved, and all weights."""
-    with config.configuration("experiments/digits.gin", bindings) as text:
+    with config.configuration("experiments/digits_learned.gin", bindings) as text:
         experiment = Experiment()
         start = [v.numpy() for v in experiment.detector.policy.trainable_variables]
         experiment.train_steps = steps  # the configuration, and with it the schedules, stay those of the whole run
@@ -127,5 +127,5 @@ def test_expectation_learns_the_better_candidate():
 ], ids=str)
 def test_parts_that_do_not_go_together_are_refused(tiny, bindings, message):
     with pytest.raises(GlimpseError, match=message):
-        with config.configuration("experiments/digits.gin", [*tiny, *bindings]):
+        with config.configuration("experiments/digits_learned.gin", [*tiny, *bindings]):
             Experiment()

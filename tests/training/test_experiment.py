@@ -12,7 +12,7 @@ from glimpse.training.recorder import Recorder
 
 def trained(workdir, bindings, split="test"):
     """A run trained and evaluated: its metrics, its log, its weights."""
-    with config.configuration("experiments/digits.gin", bindings) as text:
+    with config.configuration("experiments/digits_learned.gin", bindings) as text:
         run.prepare(workdir, text)
         experiment = Experiment()
         experiment.train(workdir)
@@ -53,7 +53,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, tiny, mo
 
 
 def test_training_moves_every_weight_and_the_slow_optimiser_moves_the_policy(tmp_path, tiny):
-    with config.configuration("experiments/digits.gin", [
+    with config.configuration("experiments/digits_learned.gin", [
             *tiny, "ESTIMATOR = @reinforce()", "POLICY_OPTIMIZER = @keras.optimizers.SGD()"]) as text:
         experiment = Experiment()
         before = {v.path: v.numpy() for v in experiment.detector.trainable_variables}
@@ -67,7 +67,7 @@ def test_training_moves_every_weight_and_the_slow_optimiser_moves_the_policy(tmp
 def test_by_default_the_policy_learns_at_a_tenth_of_the_rate_of_the_rest(tmp_path, tiny):
     """At the same rate the glimpses run away from the object before the network knows how to use them."""
     bindings = [*tiny, "TRAIN_STEPS = 1", "Experiment.save_every = 1"]
-    with config.configuration("experiments/digits.gin", bindings) as text:
+    with config.configuration("experiments/digits_learned.gin", bindings) as text:
         experiment = Experiment()
         before = {v.path: v.numpy() for v in experiment.detector.trainable_variables}
         experiment.train(run.prepare(tmp_path / "x", text))
@@ -100,13 +100,13 @@ def test_a_run_that_diverges_stops_and_keeps_the_last_good_checkpoint(tmp_path, 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path, tiny):
     trained(tmp_path / "x", tiny)
-    with config.configuration("experiments/digits.gin", [*tiny, "GlimpseDetector.units = (8, 8)"]):
+    with config.configuration("experiments/digits_learned.gin", [*tiny, "GlimpseDetector.units = (8, 8)"]):
         with pytest.raises(GlimpseError, match="does not fit the configuration beside it or is damaged"):
             Experiment().restore(tmp_path / "x")
 
 
 def test_policy_statistics_tell_what_a_fixed_policy_does(tmp_path, tiny):
-    with config.configuration("experiments/digits.gin", [*tiny, "POLICY = @fixed()"]):
+    with config.configuration("experiments/digits_learned.gin", [*tiny, "POLICY = @fixed()"]):
         experiment = Experiment()
         result = experiment.evaluate("test")
     statistics = result["policy"]["glimpse 2"]

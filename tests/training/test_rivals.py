@@ -41,7 +41,7 @@ class Weightless:
 ])
 def test_a_policy_that_nothing_trains_is_refused(tiny, policy, message):
     with pytest.raises(GlimpseError, match=message):
-        with config.configuration("experiments/digits.gin", [*tiny, f"POLICY = @{policy}()"]):
+        with config.configuration("experiments/digits_learned.gin", [*tiny, f"POLICY = @{policy}()"]):
             Experiment()
 
 
@@ -61,7 +61,7 @@ def test_a_cascade_trains_every_stage_and_is_evaluated(tmp_path, tiny):
     ["POLICY = @oracle()"], ["POLICY = @fixed()", "CONTROLLER = @multi_region", "FUSION = @last"]])
 def test_ceilings_and_regions_train(tmp_path, tiny, bindings):
     bindings = [*tiny, "NUM_GLIMPSES = 3", "TRAIN_STEPS = 1", "Experiment.save_every = 1", *bindings]
-    with config.configuration("experiments/digits.gin", bindings) as text:
+    with config.configuration("experiments/digits_learned.gin", bindings) as text:
         experiment = Experiment()
         experiment.train(run.prepare(tmp_path / "run", text))
         assert experiment.evaluate("test")["metrics"]
