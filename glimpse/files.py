@@ -43,7 +43,7 @@ def is_leftover(name):
 
 def remove_leftovers(directory):
     """Removes the files in a directory that killed processes left under a temporary name."""
-    for path in pathlib.Path(directory).iterdir():
+    for path in list(pathlib.Path(directory).glob(".*.tmp")):
         if is_leftover(path.name):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from glimpse.errors import GlimpseError
-from glimpse.files import discard, is_leftover, read_text, sync, temporary_name, write_json
+from glimpse.files import discard, read_text, remove_leftovers, sync, temporary_name, write_json
 
 MANIFEST, VARIABLES, LOG_WINDOW = "manifest.json", "variables", "log_window.npz"
 
@@ -178,6 +178,6 @@ def tidy(directory, damaged):
         if aside.exists():
             discard(aside)
         os.replace(path, aside)
-    for path in list(pathlib.Path(directory).glob("*ckpt-*")):
-        if is_leftover(path.name) or re.fullmatch(r"ckpt-\d+_temp.*", path.name):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    remove_leftovers(directory)
+    for path in list(pathlib.Path(directory).glob("ckpt-*_temp*")):  # of glimpse 0.1
+        discard(path)

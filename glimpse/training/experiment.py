@@ -16,13 +16,12 @@ from glimpse.data.batches import training_batches
 from glimpse.data.feature_cache import FeatureCache
 from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, one_of, whole_number
-from glimpse.files import remove_leftovers
 from glimpse.evaluation.coco_ap import evaluate_coco
 from glimpse.evaluation.errors_by_kind import errors_by_kind
 from glimpse.evaluation.evaluator import evaluate_detector
 from glimpse.training import (
-    estimators,  # noqa: F401  configurations choose among them
     checkpoints,
+    estimators,  # noqa: F401  configurations choose among them
     lock,
     own_modules,
     parts,
@@ -161,7 +160,6 @@ class Experiment:
         """
         with lock.held(workdir):
             start, restored = time.perf_counter(), self._restored(workdir)
-            remove_leftovers(workdir)
             checkpoints.tidy(pathlib.Path(workdir) / run.CHECKPOINTS, restored.damaged)
             write_trained_on(workdir, self.trained_on)
             if restored.step >= self.train_steps:

@@ -158,7 +158,7 @@ def _boot():
 
 
 def _ticks(process):
-    """When a process started, in ticks since the machine did; "" where the system does not tell, None for no process."""
+    """When a process started, in ticks; "" where the system does not tell, None where there is no such process."""
     try:
         return pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:

@@ -6,7 +6,7 @@ import pathlib
 
 from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
-from glimpse.files import discard, is_leftover, read_text, write_whole
+from glimpse.files import discard, is_leftover, read_text, remove_leftovers, write_whole
 from glimpse.training.lock import LOCK
 
 CONFIG, OPERATIVE_CONFIG, RESULTS, CHECKPOINTS = "config.gin", "operative_config.gin", "results.json", "checkpoints"
@@ -34,10 +34,11 @@ def prepare(workdir, text, overwrite=False, splits=()):
         workdir as a Path.
 
     Raises:
-        GlimpseError: where something else stands there already; nothing is touched then.
+        GlimpseError: where something else stands there already; it is not touched.
     """
     workdir = pathlib.Path(workdir)
     refuse_foreign(workdir)
+    remove_leftovers(workdir)
     if (workdir / CONFIG).is_file():
         if overwrite:
             for path in workdir.iterdir():
