@@ -1,7 +1,9 @@
 """Kills tiny trainings and sweeps, starts them again, and compares what comes out:  python -m tests.kills random 100
 
     random N        SIGKILL at N random moments of trainings, again and again until each ends
-    operations 0    SIGKILL at every operation on a file of a training (N: at every N-th; needs a C compiler, `cc`)
+    operations N    SIGKILL at every N-th operation on a file of a training (needs a C compiler, `cc`)
+    states N        a training goes on from its directory as it stood at every N-th of them: what SIGKILL would have
+                    left there, copied from one training, so that it takes half the time (needs `cc`)
     stops N         SIGTERM at N random moments, likewise
     races N         two trainings at a time in one directory, N times
     sweeps N        SIGKILL at N random moments of a sweep of four runs, the next one started at once
@@ -18,12 +20,15 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+
+from glimpse.training.lock import LOCK
 
 TINY = ["TRAIN_STEPS = 6", "NUM_GLIMPSES = 1", "Experiment.batch_size = 2", "Experiment.log_every = 2",
         "Experiment.save_every = 2", "DigitScenes.sizes = {'train': 8, 'validation': 2, 'test': 2}",
@@ -35,10 +40,10 @@ SHIM = "GLIMPSE_KILL_AT"  # of the environment: the compiled kill_at.c
 
 def main():
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("kind", choices=("random", "operations", "stops", "races", "sweeps"))
+    flags.add_argument("kind", choices=("random", "operations", "states", "stops", "races", "sweeps"))
     flags.add_argument("number", type=int)
     flags = flags.parse_args()
-    if flags.kind == "operations" and SHIM not in os.environ:
+    if flags.kind in ("operations", "states") and SHIM not in os.environ:
         start_with_shim()
     from experiments import sweep, train
     from experiments.launch import start_tensorflow
@@ -55,7 +60,8 @@ def main():
             whole = work / "whole"
             assert ended(training(train, whole)) == 0, said(whole)
             first = time.perf_counter() - started
-            kinds = {"random": randomly, "stops": randomly, "operations": operations, "races": races}
+            kinds = {"random": randomly, "stops": randomly, "operations": operations, "states": states,
+                     "races": races}
             found = kinds[flags.kind](train, whole, flags.number, *(
                 [first, signal.SIGKILL if flags.kind == "random" else signal.SIGTERM]
                 if kinds[flags.kind] is randomly else []))
@@ -74,20 +80,20 @@ def start_with_shim():
                                 env=os.environ | {"LD_PRELOAD": library, SHIM: library}).returncode)
 
 
-def training(train, workdir, at=0, trace=None):
+def training(train, workdir, at=0, copies=None):
     """Forks a training; returns its process id. What it says is appended to WORKDIR.log.
 
     Args:
         train: the module.
         workdir: of the run.
         at: the operation at which it is to be killed, 0 for none.
-        trace: file for the list of the operations.
+        copies: directory for copies of the run at every operation.
     """
     def work():
-        if at or trace:
-            ctypes.CDLL(os.environ[SHIM]).kill_at(
-                os.fsencode(workdir), ctypes.c_long(at),
-                os.open(trace, os.O_CREAT | os.O_WRONLY) if trace else -1)
+        if at:
+            ctypes.CDLL(os.environ[SHIM]).kill_at(os.fsencode(workdir), ctypes.c_long(at))
+        if copies:
+            ctypes.CDLL(os.environ[SHIM]).copy_at_each(os.fsencode(workdir), os.fsencode(copies))
         train.main(["--gin_file=experiments/digits.gin", *(f"--gin_param={b}" for b in TINY), f"--workdir={workdir}"])
 
     return forked(work, workdir)
@@ -184,17 +190,32 @@ def randomly(train, whole, number, seconds, signum):
 
 
 def operations(train, whole, step):
-    """Kills trainings at one operation after the other."""
-    found, trace = counts(), whole.with_name("trace")
-    traced = whole.with_name("traced")
-    assert ended(training(train, traced, trace=trace)) == 0
-    lines = trace.read_text().splitlines()
-    for at in range(1, len(lines) + 1, max(1, step)):
+    """Kills trainings at one operation after the other, until one ends without having come to the operation."""
+    found, at = counts(), 1
+    while True:
         workdir = whole.with_name(f"at{at:03d}")
         status = ended(training(train, workdir, at=at))
         found["killed"] += status == -signal.SIGKILL
         finish(found, train, workdir, whole)
-        print(lines[at - 1], dict(found), flush=True)
+        print(at, dict(found), flush=True)
+        if status != -signal.SIGKILL:
+            return found
+        at += step
+
+
+def states(train, whole, step):
+    """Goes on from copies of a training at one operation after the other; of several that are alike, from one."""
+    found, copies, seen = counts(), whole.with_name("copies"), set()
+    copies.mkdir()
+    assert ended(training(train, whole.with_name("copied"), copies=copies)) == 0
+    for copy in sorted(copies.iterdir())[::step]:
+        found["killed"] += 1
+        state = frozenset((re.sub(r"\.\d+\.\d+\.tmp|tempstate\d+", "", str(path.relative_to(copy))),
+                           path.name != LOCK and path.is_file() and path.read_bytes()) for path in copy.rglob("*"))
+        if state not in seen:
+            seen.add(state)
+            finish(found, train, copy, whole)
+            print(copy.name, dict(found), flush=True)
     return found
 
 

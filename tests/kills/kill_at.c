@@ -1,4 +1,5 @@
-/* Preloaded: ends the process with SIGKILL at the n-th operation that changes a file below a directory.
+/* Preloaded: ends the process with SIGKILL at the n-th operation that changes a file below a directory; or copies the
+   directory at every operation, as SIGKILL would leave it there.
 
    An operation is one call that makes, writes, synchronises, renames or removes. The process ends before it, of a
    write after its first half. TensorFlow writes through stdio: there fopen, fflush and fclose count. */
@@ -9,20 +10,29 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static char directory[4096];
+static char directory[4096], copies[4096];
 static atomic_long count;
-static long last, trace_to = -1;
+static long last;
 static char mine[65536];  /* file descriptors below the directory */
 
-void kill_at(const char *below, long n, int trace) {
-    count = 0, last = n, trace_to = trace;
+void kill_at(const char *below, long n) {
+    count = 0;
+    last = n;
     strncpy(directory, below, sizeof directory - 1);
 }
+
+void copy_at_each(const char *below, const char *to) {
+    strncpy(copies, to, sizeof copies - 1);
+    kill_at(below, -1);
+}
+
+static int is_mine(int fd) { return fd >= 0 && fd < (int)sizeof mine && mine[fd]; }
 
 static int below(int at, const char *path, char *whole) {
     if (!directory[0] || !path) return 0;
@@ -34,28 +44,45 @@ static int below(int at, const char *path, char *whole) {
         if (length < 0) return 0;
         snprintf(whole + length, 4096, "/%s", path);
     }
-    return !strncmp(whole, directory, strlen(directory));
+    size_t length = strlen(directory);
+    return !strncmp(whole, directory, length) && (whole[length] == '/' || !whole[length]);
 }
 
-static void end(void) { syscall(SYS_kill, getpid(), SIGKILL); for (;;) pause(); }
+static void copy(const char *what) {
+    char command[16384], watched[4096];
+    snprintf(command, sizeof command, "[ ! -d '%s' ] || cp -a '%s' '%s/%03ld %s'", directory, directory, copies,
+             (long)count, what);
+    strcpy(watched, directory);
+    directory[0] = 0;  /* of the copying itself nothing counts */
+    system(command);
+    strcpy(directory, watched);
+}
+
+static void end(void) { for (;;) syscall(SYS_kill, getpid(), SIGKILL); }
 
 /* Whether this operation is the last one. */
-static int reached(const char *what, const char *path) {
+static int reached(const char *what) {
     long now = ++count;
-    if (trace_to >= 0) {
-        char line[8300];
-        int length = snprintf(line, sizeof line, "%ld %s %s\n", now, what, path + strlen(directory));
-        syscall(SYS_write, (int)trace_to, line, length);
-    }
+    if (copies[0]) copy(what);
     return now == last;
 }
 
 static void operation(const char *what, int at, const char *path) {
     char whole[8192];
-    if (below(at, path, whole) && reached(what, whole)) end();
+    if (below(at, path, whole) && reached(what)) end();
 }
 
-static int is_mine(int fd) { return fd >= 0 && fd < (int)sizeof mine && mine[fd]; }
+/* The first half of a write; returns its size. */
+static ssize_t half(int fd, const void *data, size_t size, off_t place) {
+    if (!is_mine(fd)) return 0;
+    long now = ++count;
+    if (!copies[0] && now != last) return 0;
+    ssize_t done = syscall(place < 0 ? SYS_write : SYS_pwrite64, fd, data, size / 2, place);
+    if (now == last) end();
+    copy("write");
+    return done < 0 ? 0 : done;
+}
+
 static int note(int fd, int at, const char *path) {
     char whole[8192];
     if (fd >= 0 && fd < (int)sizeof mine) mine[fd] = below(at, path, whole);
@@ -74,19 +101,19 @@ OPEN(open) OPEN(open64) OPENAT(openat) OPENAT(openat64) FOPEN(fopen) FOPEN(fopen
 
 ssize_t write(int fd, const void *data, size_t size) {
     REAL(write);
-    if (is_mine(fd) && reached("write", directory)) { real(fd, data, size / 2); end(); }
-    return real(fd, data, size);
+    ssize_t done = half(fd, data, size, -1), rest = real(fd, (const char *)data + done, size - done);
+    return rest < 0 ? rest : done + rest;
 }
 #define PWRITE(name) ssize_t name(int fd, const void *data, size_t size, off_t place) { REAL(name); \
-    if (is_mine(fd) && reached("write", directory)) { real(fd, data, size / 2, place); end(); } \
-    return real(fd, data, size, place); }
+    ssize_t done = half(fd, data, size, place), rest = real(fd, (const char *)data + done, size - done, place + done); \
+    return rest < 0 ? rest : done + rest; }
 PWRITE(pwrite) PWRITE(pwrite64)
-#define OF_FD(name, what) int name(int fd) { REAL(name); if (is_mine(fd) && reached(what, directory)) end(); return real(fd); }
+#define OF_FD(name, what) int name(int fd) { REAL(name); if (is_mine(fd) && reached(what)) end(); return real(fd); }
 OF_FD(fsync, "fsync") OF_FD(fdatasync, "fsync")
 int close(int fd) { REAL(close); if (fd >= 0 && fd < (int)sizeof mine) mine[fd] = 0; return real(fd); }
-#define TRUNCATE(name) int name(int fd, off_t size) { REAL(name); if (is_mine(fd) && reached("truncate", directory)) end(); return real(fd, size); }
+#define TRUNCATE(name) int name(int fd, off_t size) { REAL(name); if (is_mine(fd) && reached("truncate")) end(); return real(fd, size); }
 TRUNCATE(ftruncate) TRUNCATE(ftruncate64)
-#define OF_FILE(name) int name(FILE *file) { REAL(name); if (file && is_mine(fileno(file)) && reached(#name, directory)) end(); return real(file); }
+#define OF_FILE(name) int name(FILE *file) { REAL(name); if (file && is_mine(fileno(file)) && reached(#name)) end(); return real(file); }
 OF_FILE(fflush) OF_FILE(fclose)
 #define OF_PATH(name) int name(const char *path) { REAL(name); operation(#name, AT_FDCWD, path); return real(path); }
 OF_PATH(unlink) OF_PATH(rmdir)
