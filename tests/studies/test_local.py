@@ -1,15 +1,15 @@
 """Launches small programs in place of trainings: they take the lock of their run, take a while, and write results."""
 
-import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
 import pytest
 
+from glimpse.studies.launchers.local import launch
 from glimpse.training import lock
+from glimpse.training.stopping import Stopped
 
 RUN = """
 import json, pathlib, sys, time
@@ -31,29 +31,35 @@ with stopping.at_once():
         (run / "stopped").write_text("")
         sys.exit(128 + stop.signum)
 """
-LAUNCH = """
-import json, pathlib, sys
-from glimpse.studies.launchers.local import launch
-from glimpse.training.stopping import Stopped
-workdir, waiting, jobs = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2]), int(sys.argv[3])
-print("ready", flush=True)
-sys.stdin.readline()
-try:
-    print(launch(workdir, waiting, dict.fromkeys(waiting, 1), jobs,
-                 lambda name: not (workdir / name / "results.json").exists()))
-except Stopped as stop:
-    print(stop)
-    sys.exit(128 + stop.signum)
-"""
 
 
 def launched(workdir, seconds, runs=("a", "b", "c", "d"), jobs=2):
-    """A process that launches the runs as soon as it is told to."""
-    waiting = {name: [sys.executable, "-c", RUN, str(workdir / name), str(seconds)] for name in runs}
-    process = subprocess.Popen([sys.executable, "-c", LAUNCH, str(workdir), json.dumps(waiting), str(jobs)],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "ready\n"
-    return process
+    """Forks a process that launches the runs; returns its id. What it says is in a file of that name."""
+    process = os.fork()
+    if process:
+        return process
+    status = 1
+    try:
+        out = os.open(workdir / str(os.getpid()), os.O_CREAT | os.O_WRONLY)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        sys.stdout = open(1, "w")  # pytest's own collects what is printed
+        waiting = {name: [sys.executable, "-c", RUN, str(workdir / name), str(seconds)] for name in runs}
+        print(launch(workdir, waiting, dict.fromkeys(waiting, 1), jobs,
+                     lambda name: not (workdir / name / "results.json").exists()))
+        status = 0
+    except Stopped as stop:
+        print(stop)
+        status = 128 + stop.signum
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def ended(workdir, process):
+    """The exit status of a launcher, and what it has said."""
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    return status, (workdir / str(process)).read_text()
 
 
 def begun(workdir):
@@ -73,31 +79,32 @@ def alive(run):
 
 
 def test_two_launchers_share_the_runs_and_none_is_done_twice(tmp_path):
-    processes = [launched(tmp_path, 1.5) for _ in range(2)]
-    for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
-    said = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0] and all(out.endswith("\n[]\n") for out, _ in said)
+    results = [ended(tmp_path, process) for process in [launched(tmp_path, 0.7) for _ in range(2)]]
     assert begun(tmp_path) == dict.fromkeys("abcd", ["begun", "ended"])
-    assert any("waiting for " in err and "which is being written by process " in out for out, _ in said)
-    for out, _ in said:  # each tells of all four in the end
-        assert out.count("done ") == 4 and "FAILED" not in out
+    assert any("waiting for " in said and "which is being written by process " in said for _, said in results)
+    for status, said in results:  # each tells of all four in the end
+        assert status == 0 and said.endswith("\n[]\n") and said.count("done ") == 4 and "FAILED" not in said
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_whatever_ends_a_launcher_ends_what_it_has_launched(tmp_path, signum):
     process = launched(tmp_path, 60)
-    process.stdin.write("\n")
-    process.stdin.flush()
     wait_for(lambda: len(begun(tmp_path)) == 2)
-    os.kill(process.pid, signum)
-    out, err = process.communicate(timeout=60)
+    os.kill(process, signum)
+    status, said = ended(tmp_path, process)
     if signum == signal.SIGKILL:
-        assert process.returncode == -signum
+        assert status == -signum
     else:
-        assert process.returncode == 128 + signum and "no training is left at work; the same command goes on" in out
-        assert "FAILED" not in out and out.count("stopped ") == 2
+        assert status == 128 + signum and "no training is left at work; the same command goes on" in said
+        assert "FAILED" not in said and "stopped a, exit status 143" in said and "stopped b, " in said
     wait_for(lambda: len(list(tmp_path.glob("*/stopped"))) == 2)
     wait_for(lambda: not alive(tmp_path / "a") and not alive(tmp_path / "b"))
     assert set(begun(tmp_path)) == {"a", "b"}
+
+
+def test_a_run_that_fails_does_not_end_the_others(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "log").mkdir()  # a is to write it
+    status, said = ended(tmp_path, launched(tmp_path, 0))
+    assert status == 0 and said.count("done ") == 3 and "FAILED a, exit status 1: IsADirectoryError" in said
+    assert said.endswith("\n['a']\n")
