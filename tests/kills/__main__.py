@@ -1,12 +1,12 @@
 """Kills tiny trainings and sweeps, starts them again, and compares what comes out:  python -m tests.kills random 100
 
-    random N        SIGKILL at N random moments of trainings, again and again until each ends
+    random N        SIGKILL at N random moments of trainings, up to five times each
     operations N    SIGKILL at every N-th operation on a file of a training (needs a C compiler, `cc`)
     states N        a training goes on from its directory as it stood at every N-th of them: what SIGKILL would have
                     left there, copied from one training, so that it takes half the time (needs `cc`)
     stops N         SIGTERM at N random moments, likewise
     races N         two trainings at a time in one directory, N times
-    sweeps N        SIGKILL at N random moments of a sweep of four runs, the next one started at once
+    sweeps N        SIGKILL at N random moments of sweeps of four runs, the next one started at once
 
 Trainings are forked from a process that has imported TensorFlow, which takes longer than they do. Every one is compared
 with one that nothing befell: log, checkpoints and results (less times) must be the same to the bit, and nothing else
@@ -167,25 +167,20 @@ def counts():
 
 
 def randomly(train, whole, number, seconds, signum):
-    """Ends trainings at random moments, until `number` have been ended."""
+    """Ends trainings at random moments, until `number` have been ended; each up to five times, and then it may end."""
     found, run = counts(), 0
     while found["killed"] < number:
         run += 1
         workdir = whole.with_name(f"run{run}")
-        while True:
+        for _ in range(5):
             process = training(train, workdir)
             time.sleep(random.uniform(0, seconds))
             os.kill(process, signum)
-            status = ended(process)
-            if status not in (-signum, 128 + signum):
+            if ended(process) not in (-signum, 128 + signum):
                 break
             found["killed"] += 1
-            if found["killed"] % 10 == 0:
-                print(dict(found), flush=True)
-        if status and "holds a finished run" not in said(workdir).splitlines()[-1]:
-            found["refused"] += 1
-            print(f"{workdir.name} was refused:\n{said(workdir)}", flush=True)
-        compared(found, workdir, whole)
+        finish(found, train, workdir, whole)
+        print(dict(found), flush=True)
     return found
 
 
@@ -233,11 +228,12 @@ def races(train, whole, number):
         if statuses not in ([0, 75], [0, 2]):
             print(f"{workdir.name} ended with {statuses}:\n{said(workdir)}", flush=True)
         compared(found, workdir, whole)
+        print(dict(found), flush=True)
     return found
 
 
 def sweeps(sweep, work, number):
-    """Kills sweeps at random moments, until `number` have been killed and each study is complete."""
+    """Kills sweeps at random moments, until `number` have been killed; each up to five times, and then it may end."""
     found = counts() | collections.Counter({"runs": 0, "done twice": 0})
     bindings = ", ".join("{!r}: {}".format(*binding.split(" = ", 1)) for binding in TINY)
     (work / "four.gin").write_text("study.experiment = 'experiments/digits.gin'\n"
@@ -253,15 +249,15 @@ def sweeps(sweep, work, number):
     while found["killed"] < number:
         study += 1
         workdir = work / f"study{study}"
-        while True:
+        for _ in range(5):
             process = start(workdir)
             time.sleep(random.uniform(0, seconds))
             os.kill(process, signal.SIGKILL)
-            status = ended(process)
-            if status != -signal.SIGKILL:
+            if ended(process) != -signal.SIGKILL:
                 break
             found["killed"] += 1
             print(dict(found), flush=True)
+        status = ended(start(workdir))
         found["refused"] += status != 0
         for each in range(4):
             found["runs"] += 1
