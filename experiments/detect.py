@@ -45,7 +45,7 @@ def main(arguments=None):
             write_picture(out / f"{path.stem}.png", plot_detections(photo, boxes, names, scores, shown))
             write_json(out / f"{path.stem}.json", {
                 "file": str(path), "width": photo.shape[1], "height": photo.shape[0], "run": str(flags.run),
-                "detections": as_json(boxes, names, scores, shown)})
+                "detections": as_json(boxes, names, scores, shown)}, lasting=False)
             tqdm.write(f"{path}: {len(boxes)} detection{'s'[:len(boxes) != 1]}")
     print(f"pictures and numbers: {out}")
 

@@ -1,6 +1,7 @@
 """Evaluates a trained run on a split: python -m experiments.evaluate --run=runs/x --split=test
 
-Where the training is complete and its results.json does not tell of the split, it is added there.
+Where the training is complete and its results.json does not tell of the split, it is added there. A run that is being
+trained is evaluated at its last checkpoint, and nothing is written.
 """
 
 import json
@@ -32,16 +33,20 @@ def main(arguments=None):
     if flags.confidence is not None:
         real_number("--confidence", flags.confidence, minimum=0, maximum=1)
     start_tensorflow()
-    from glimpse.training import results, run
+    from glimpse.training import lock, results, run
     from glimpse.training.experiment import restored
     with restored(flags.run, flags.allow_import) as (experiment, step):
         start = time.perf_counter()
         result = experiment.evaluate(flags.split, flags.confidence, flags.iterations)
         whole = flags.confidence is None and not flags.iterations and step == experiment.train_steps
         if whole and flags.split not in run.read_results(flags.run).get("metrics", {}):
-            results.write(flags.run, experiment, {flags.split: result},
-                          {"train": 0.0, "evaluate": time.perf_counter() - start})
-            print(f"added to {flags.run / run.RESULTS}", file=sys.stderr)
+            try:
+                with lock.held(flags.run):
+                    results.write(flags.run, experiment, {flags.split: result},
+                                  {"train": 0.0, "evaluate": time.perf_counter() - start})
+                print(f"added to {flags.run / run.RESULTS}", file=sys.stderr)
+            except lock.RunHeld as held:
+                print(f"not added to {flags.run / run.RESULTS}: {held}", file=sys.stderr)
         detections, _ = result.pop("detections"), result.pop("ground_truth")
         if flags.detections:
             write_detections(flags.detections, flags.split, detections, experiment.trained_on)

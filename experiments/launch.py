@@ -9,10 +9,12 @@ import contextlib
 import functools
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 
 from glimpse.errors import GlimpseError, whole_number
+from glimpse.training import stopping
 
 
 def parser(description):
@@ -82,8 +84,14 @@ def _held_back():
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
+
+        def end(signum, frame):  # imports that are broken off say much, and nothing is to be saved yet
+            os.write(terminal, b"stopped\n")
+            os._exit(128 + signum)
+
         try:
-            yield
+            with stopping.handled(end):
+                yield
         except Exception:
             said.seek(0)
             os.write(terminal, said.read())
@@ -94,18 +102,27 @@ def _held_back():
 
 
 def exit_on_error(main):
-    """Prints a GlimpseError as one line and exits with status 2; any other exception keeps its traceback."""
+    """Prints a GlimpseError as one line and exits with its status; any other exception keeps its traceback.
+
+    A signal that ends the program is one line too, and the status is 128 and its number, as shells have it.
+    """
     @functools.wraps(main)
     def wrapped(arguments=None):
         for stream in (sys.stdout, sys.stderr):  # a name that the terminal has no letters for ends no program
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         try:
-            main(arguments)
+            with stopping.at_once():
+                stopping.end_with_parent()
+                main(arguments)
         except GlimpseError as error:
             print(f"error: {error}", file=sys.stderr)
-            sys.exit(2)
-        except KeyboardInterrupt:
-            print("stopped", file=sys.stderr)
-            sys.exit(130)
+            sys.exit(getattr(error, "status", 2))
+        except KeyboardInterrupt as stop:
+            print(str(stop) or "stopped", file=sys.stderr)
+            status = 128 + getattr(stop, "signum", signal.SIGINT)
+            if arguments is not None:
+                sys.exit(status)
+            sys.stdout.flush()
+            os._exit(status)  # TensorFlow's threads may still compute, and do not survive the end of Python
     return wrapped

@@ -1,6 +1,8 @@
 """Runs a study, one process a run: python -m experiments.sweep --gin_file=studies/glimpse_count_quick.gin
 
-Finished runs are skipped and unfinished ones go on, so a study may be stopped and started again at will.
+Finished runs are skipped and unfinished ones go on, so a study may be stopped and started again at will. Whatever ends
+this program ends its trainings too, each with a checkpoint. Two sweeps of one study may work side by side: each run is
+done once, and who finds it at work waits for it.
 """
 
 import pathlib
@@ -36,7 +38,8 @@ def main(arguments=None):
     from glimpse.studies.report.document import summary_text, write_report
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(workdir / "study.json", {"study": str(flags.gin_file), "runs": list(runs)})
-    failed = launch(workdir, waiting, steps, jobs(flags))
+    failed = launch(workdir, waiting, steps, jobs(flags),
+                    is_waiting=lambda name: bool(plan(workdir, {name: runs[name]})[0]))
     if len(failed) < len(runs):
         contents = read_contents(workdir, flags.split)
         report = write_report(contents)

@@ -1,12 +1,15 @@
 """Trains and evaluates one network: python -m experiments.train --gin_file=experiments/digits.gin --workdir=runs/x
 
-The same command goes on with a run that was stopped. A finished one is evaluated again where the configuration differs
+The same command goes on with a run that was stopped. Ctrl-C, SIGTERM and SIGHUP stop it after the step that it is at,
+with a checkpoint; a second one ends it at once. One process at a time works in a directory; a second one ends with
+status 75. A finished one is evaluated again where the configuration differs
 in its evaluation alone, and goes on to more TRAIN_STEPS where no schedule in use depends on their number.
 """
 
 import time
 
 from experiments.launch import exit_on_error, parser, start_tensorflow
+from glimpse.training import lock
 
 
 @exit_on_error
@@ -17,6 +20,8 @@ def main(arguments=None):
                        help="build everything, train one step in memory, print the configuration, write nothing")
     flags.add_argument("--overwrite", action="store_true", help="replace the run that stands in --workdir")
     flags = flags.parse_args(arguments)
+    if not flags.dry_run:
+        lock.refuse_if_held(flags.workdir)  # before seconds go by
     start_tensorflow()
     import gin
 
@@ -34,10 +39,12 @@ def main(arguments=None):
         unused = config.unused_bindings()
         if unused:
             print(f"warning: nothing uses {', '.join(unused)}")
-        workdir = run.prepare(flags.workdir, text, flags.overwrite, experiment.evaluation_splits)
-        for name in own_modules.write_note(workdir, text, flags.gin_file):
-            print(f"warning: {name} has changed since this run began")
-        train(experiment, workdir, text)
+        run.refuse_foreign(flags.workdir)
+        with lock.held(flags.workdir):
+            workdir = run.prepare(flags.workdir, text, flags.overwrite, experiment.evaluation_splits)
+            for name in own_modules.write_note(workdir, text, flags.gin_file):
+                print(f"warning: {name} has changed since this run began")
+            train(experiment, workdir, text)
 
 
 def train(experiment, workdir, text):

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glimpse.files import file_name_of, read_text, write_json, write_whole
+from glimpse.files import (
+    discard,
+    file_name_of,
+    read_text,
+    remove_leftovers,
+    temporary_name,
+    write_json,
+    write_whole,
+)
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path):
@@ -33,6 +41,25 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
     with pytest.raises(OSError, match="disk full"):
         write_whole(path, b"new")
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["report.md"]
+
+
+def test_what_a_killed_process_leaves_is_known_by_its_name_and_removed(tmp_path):
+    for name in ("results.json", ".hidden", ".x.1.2", "x.1.2.tmp", ".x.tmp"):
+        (tmp_path / name).write_text("mine")
+    temporary_name(tmp_path / "results.json").write_text("hal")
+    (temporary_name(tmp_path / "ckpt-20") / "below").mkdir(parents=True)
+    remove_leftovers(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".hidden", ".x.1.2", ".x.tmp", "results.json", "x.1.2.tmp"]
+
+
+def test_files_and_directories_are_discarded(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "directory" / "below").mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    for name in ("directory", "file", "link"):
+        discard(tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
 
 
 def test_threads_may_write_the_same_file(tmp_path):

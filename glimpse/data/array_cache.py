@@ -52,7 +52,7 @@ class ArrayCache:
         np.save(content, array)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, content.getvalue())
+            write_whole(path, content.getvalue(), lasting=False)
         except OSError as error:
             raise GlimpseError(
                 f"{path} cannot be written ({error}); name a directory with room that you may write to") from error

@@ -1,6 +1,7 @@
 """An experiment: what one configuration describes, trained, evaluated, written down."""
 
 import contextlib
+import functools
 import pathlib
 import re
 import sys
@@ -19,10 +20,13 @@ from glimpse.evaluation.coco_ap import evaluate_coco
 from glimpse.evaluation.errors_by_kind import errors_by_kind
 from glimpse.evaluation.evaluator import evaluate_detector
 from glimpse.training import (
+    checkpoints,
     estimators,  # noqa: F401  configurations choose among them
+    lock,
     own_modules,
     parts,
     run,
+    stopping,
 )
 from glimpse.training.recorder import Recorder
 from glimpse.training.trained_on import read_trained_on, trained_on_of, write_trained_on
@@ -50,18 +54,20 @@ class Experiment:
         evaluation_splits: evaluated at the end of the training, at least one name, such as ("validation", "test").
         coco_ap: score by COCO's protocol too.
         log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
+        keep_checkpoints: how many of the last checkpoints stay, in case that one is damaged.
         trained_on: a TrainedOn, to use a trained network without reading its training data; no setting.
     """
 
     def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
                  detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
                  framing=None, feature_cache=None, evaluation_batch_size=10, evaluation_splits=("validation", "test"),
-                 coco_ap=False, log_every=25, save_every=100, trained_on=None):
+                 coco_ap=False, log_every=25, save_every=100, keep_checkpoints=2, trained_on=None):
         self.seed = whole_number("seed", seed, minimum=0)
         self.train_steps = whole_number("train_steps", train_steps)
         self.batch_size = whole_number("batch_size", batch_size)
         self.evaluation_batch_size = whole_number("evaluation_batch_size", evaluation_batch_size)
         self.log_every, self.save_every = whole_number("log_every", log_every), whole_number("save_every", save_every)
+        self.keep_checkpoints = whole_number("keep_checkpoints", keep_checkpoints)
         if self.save_every % self.log_every:
             raise GlimpseError(f"save_every must be a multiple of log_every={log_every}, got {save_every}")
         self.evaluation_splits = _names("Experiment.evaluation_splits", evaluation_splits)
@@ -91,6 +97,7 @@ class Experiment:
             optimizers["policy_optimizer"] = self.trainer.policy_optimizer
         learned_baseline = {"value_head": self.trainer.estimator.value_head} if self.trainer.learns_values else {}
         self.checkpoint = tf.train.Checkpoint(detector=self.detector, **optimizers, **learned_baseline)
+        self.checkpoint.save_counter  # noqa: B018  makes the variable that checkpoints of glimpse 0.1 hold
 
     @property
     def training_data(self):
@@ -135,43 +142,50 @@ class Experiment:
                                 first_step, self.train_steps, self.framing, self.features)
 
     def restore(self, workdir):
-        """Loads the last checkpoint of a run; returns its step, 0 where there is none yet."""
-        manager = self._manager(workdir)
-        if manager.latest_checkpoint is None:
-            return 0
-        try:
-            self.checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise GlimpseError(f"{manager.latest_checkpoint} does not fit the configuration beside it or is damaged "
-                               f"({str(error).splitlines()[0]})") from error
-        return int(self.trainer.optimizer.iterations)
+        """Loads the last sound checkpoint of a run; returns its step, 0 where there is none yet."""
+        return self._restored(workdir).step
 
-    def _manager(self, workdir):
-        return tf.train.CheckpointManager(self.checkpoint, pathlib.Path(workdir) / run.CHECKPOINTS, max_to_keep=1)
+    def _restored(self, workdir):
+        return checkpoints.restore(pathlib.Path(workdir) / run.CHECKPOINTS, self.checkpoint)
 
     def train(self, workdir):
-        """Trains from the run's last checkpoint, or from the start, to train_steps; returns seconds, 0 for no step."""
-        first_step, start = self.restore(workdir), time.perf_counter()
-        write_trained_on(workdir, self.trained_on)
-        if first_step < self.train_steps:
-            recorder = Recorder(workdir, self._manager(workdir), first_step, self.train_steps,
-                                    self.log_every, self.save_every)
-            try:
-                with _faults_of_data():
-                    self.trainer.fit(
-                        self.batches(first_step), steps_per_epoch=self.train_steps - first_step, callbacks=[recorder],
-                        shuffle=False, verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
-            except tf.errors.OpError as error:
-                if "must be finite" not in str(error):
-                    raise
-                raise recorder.stop("a glimpse's box", "not finite") from error  # before any loss could be computed
-            except Exception as error:
-                if isinstance(error, GlimpseError) or int(self.trainer.optimizer.iterations) > first_step:
-                    raise
-                with gin_faults.one_line("the first step", of_values=True):  # Keras looks at many values only here
-                    raise
+        """Trains from the run's last sound checkpoint, or from the start, to train_steps.
+
+        Returns:
+            seconds, 0 where no step was left.
+
+        Raises:
+            GlimpseError: where another process trains there, no checkpoint is sound, or a loss is not finite.
+            Stopped: after the step during which a signal came, and with a checkpoint.
+        """
+        with lock.held(workdir):
+            start, restored = time.perf_counter(), self._restored(workdir)
+            checkpoints.tidy(pathlib.Path(workdir) / run.CHECKPOINTS, restored.damaged)
+            write_trained_on(workdir, self.trained_on)
+            if restored.step >= self.train_steps:
+                return 0.0
+            with stopping.noted(second_ends=True) as signals:
+                self._fit(workdir, restored, signals)
             return time.perf_counter() - start
-        return 0.0
+
+    def _fit(self, workdir, restored, signals):
+        save = functools.partial(checkpoints.save, pathlib.Path(workdir) / run.CHECKPOINTS, self.checkpoint,
+                                 keep=self.keep_checkpoints)
+        recorder = Recorder(workdir, save, restored, self.train_steps, self.log_every, self.save_every, signals)
+        try:
+            with _faults_of_data():
+                self.trainer.fit(
+                    self.batches(restored.step), steps_per_epoch=self.train_steps - restored.step, callbacks=[recorder],
+                    shuffle=False, verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
+        except tf.errors.OpError as error:
+            if "must be finite" not in str(error):
+                raise
+            raise recorder.stop("a glimpse's box", "not finite") from error  # before any loss could be computed
+        except Exception as error:
+            if isinstance(error, GlimpseError) or int(self.trainer.optimizer.iterations) > restored.step:
+                raise
+            with gin_faults.one_line("the first step", of_values=True):  # Keras looks at many values only here
+                raise
 
     def evaluate(self, split, confidence=None, iterations=0):
         """Detects on every image of a split; returns what `evaluate_detector` does, "errors" and "proposal_recall".

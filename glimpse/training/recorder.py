@@ -1,29 +1,45 @@
 """What a training writes down under `fit`: its log and its checkpoints."""
 
 import json
+import signal
 
 import keras
 import numpy as np
 
 from glimpse.errors import GlimpseError
-from glimpse.files import write_whole
+from glimpse.files import sync, write_whole
+from glimpse.training import checkpoints, run
 from glimpse.training.metrics_log import METRICS, read_metrics
+from glimpse.training.stopping import Stopped
 
 
 class Recorder(keras.callbacks.Callback):
     """Logs and saves a run under `fit`, and stops it at the first loss or gradient that is no finite number.
 
     Every `log_every` steps the means since the last line become a line of metrics.jsonl; every `save_every` steps, a
-    multiple of that, the checkpoint is written. Since windows of the means end where checkpoints do, a resumed run
-    writes the lines that the unbroken one would have written.
+    multiple of that, the checkpoint is written. A signal that came during a step ends the run after it, with a
+    checkpoint, which keeps the means of the window of the log that it cuts in two. So a resumed run writes the lines
+    that the unbroken one would have written.
+
+    Args:
+        workdir: of the run.
+        save: called with step= and log_window=, writes a checkpoint (see `glimpse.training.checkpoints.save`).
+        restored: Restored, what the run goes on from.
+        last_step, log_every, save_every: of the Experiment.
+        signals: a list into which the signals come that are to end the run.
     """
 
-    def __init__(self, workdir, manager, first_step, last_step, log_every, save_every):
+    def __init__(self, workdir, save, restored, last_step, log_every, save_every, signals):
         super().__init__()
-        self.workdir, self.manager = workdir, manager
-        self.first_step, self.last_step, self.log_every, self.save_every = first_step, last_step, log_every, save_every
-        kept = [line for line in read_metrics(workdir) if line["step"] <= first_step]
+        self.workdir, self.save, self.signals = workdir, save, signals
+        self.first_step, self.log_window = restored.step, restored.log_window
+        self.last_step, self.log_every, self.save_every = last_step, log_every, save_every
+        kept = [line for line in read_metrics(workdir) if line["step"] <= self.first_step]
         write_whole(workdir / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for name, variable in self._window_variables().items() if self.log_window else ():
+            variable.assign(self.log_window[name])  # after Keras has reset them
 
     def on_train_batch_begin(self, batch, logs=None):
         self.step = self.first_step + batch + 1
@@ -40,11 +56,23 @@ class Recorder(keras.callbacks.Callback):
                 log.write(json.dumps({"step": step, **line}) + "\n")
             if step < self.last_step:  # the progress bar still shows the last ones
                 self.model.reset_metrics()
-        if step % self.save_every == 0 or step == self.last_step:
-            self.manager.save(checkpoint_number=step)
+        if self.signals or step % self.save_every == 0 or step == self.last_step:
+            sync(self.workdir / METRICS)  # a checkpoint stands only beside the lines up to it
+            in_window = step % self.log_every and step < self.last_step
+            self.save(step=step, log_window={name: keras.ops.convert_to_numpy(variable) for name, variable
+                                             in self._window_variables().items()} if in_window else None)
+        if self.signals:
+            name = signal.Signals(self.signals[0]).name
+            raise Stopped(self.signals[0], f"stopped by {name} after step {step} of {self.last_step}, with a "
+                                           "checkpoint; the same command goes on from there")
+
+    def _window_variables(self):
+        """The variables of the means since the last line of the log: {name: variable}."""
+        return {f"{metric.name}/{place}": variable for metric in self.model.metrics
+                for place, variable in enumerate(metric.variables)}
 
     def stop(self, what, value):
         """The error that ends a run in which `what` has become `value`."""
-        kept = self.manager.latest_checkpoint or "none was written yet"
+        kept = checkpoints.latest(self.workdir / run.CHECKPOINTS) or "none was written yet"
         return GlimpseError(f"{what} is {value} at step {self.step} of {self.last_step}; the run stops. "
                             f"Last good checkpoint: {kept}. A lower learning rate is the usual cure")

@@ -3,11 +3,11 @@
 import json
 import os
 import pathlib
-import shutil
 
 from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
-from glimpse.files import read_text, write_whole
+from glimpse.files import discard, is_leftover, read_text, remove_leftovers, write_whole
+from glimpse.training.lock import LOCK
 
 CONFIG, OPERATIVE_CONFIG, RESULTS, CHECKPOINTS = "config.gin", "operative_config.gin", "results.json", "checkpoints"
 
@@ -22,6 +22,8 @@ def prepare(workdir, text, overwrite=False, splits=()):
     evaluated. One of more steps goes on where no schedule that is in use depends on their number: the results so far
     are kept as results_STEPS.json.
 
+    Whoever calls this holds the lock on the directory (`glimpse.training.lock`).
+
     Args:
         workdir: directory, that need not be there.
         text: as `glimpse.config.configuration` yields it, and in force where another is to be compared with it.
@@ -32,16 +34,16 @@ def prepare(workdir, text, overwrite=False, splits=()):
         workdir as a Path.
 
     Raises:
-        GlimpseError: where something else stands there already; nothing is touched then.
+        GlimpseError: where something else stands there already; it is not touched.
     """
     workdir = pathlib.Path(workdir)
-    if workdir.exists() and not workdir.is_dir():
-        raise GlimpseError(f"--workdir={workdir} is a file; name a directory")
-    if workdir.exists() and any(workdir.iterdir()):
-        if not (workdir / CONFIG).is_file():
-            raise GlimpseError(f"--workdir={workdir} is not empty and holds no run; name another directory")
+    refuse_foreign(workdir)
+    remove_leftovers(workdir)
+    if (workdir / CONFIG).is_file():
         if overwrite:
-            shutil.rmtree(workdir)
+            for path in workdir.iterdir():
+                if path.name not in (CONFIG, LOCK):  # they tell that this is a run, should this process be killed
+                    discard(path)
         elif not same_training(read_config(workdir), text):
             _go_on(workdir, read_config(workdir), text)
         elif read_config(workdir) != text:
@@ -52,6 +54,17 @@ def prepare(workdir, text, overwrite=False, splits=()):
     workdir.mkdir(parents=True, exist_ok=True)
     write_whole(workdir / CONFIG, text)
     return workdir
+
+
+def refuse_foreign(workdir):
+    """Raises GlimpseError for a file, and for a directory in which something else than a run stands."""
+    workdir = pathlib.Path(workdir)
+    if workdir.exists() and not workdir.is_dir():
+        raise GlimpseError(f"--workdir={workdir} is a file; name a directory")
+    # A process that was killed before it could write config.gin has left these at most.
+    if workdir.exists() and not (workdir / CONFIG).is_file() and not all(
+            path.name == LOCK or is_leftover(path.name) for path in workdir.iterdir()):
+        raise GlimpseError(f"--workdir={workdir} is not empty and holds no run; name another directory")
 
 
 def read_config(workdir):

@@ -1,8 +1,15 @@
 import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from experiments import evaluate, train
+from glimpse.training import lock
 
 
 def flags(workdir, bindings, *more):
@@ -115,6 +122,46 @@ def test_evaluate_completes_the_results(tmp_path, tiny, capsys):
     before = (workdir / "results.json").read_bytes()
     evaluate.main([f"--run={workdir}", "--split=test"])
     assert (workdir / "results.json").read_bytes() == before
+
+
+def test_a_run_that_is_being_written_is_left_alone(tmp_path, tiny, capsys):
+    """A training is refused before it builds anything; an evaluation says what it finds, and writes nothing."""
+    workdir = tmp_path / "x"
+    train.main(flags(workdir, [*tiny, "Experiment.evaluation_splits = ('validation',)"]))
+    before = sorted(path.name for path in workdir.iterdir())
+    holder = subprocess.Popen([sys.executable, "-c", "import sys, time\nfrom glimpse.training import lock\n"
+                               "with lock.held(sys.argv[1]):\n    print('held', flush=True); time.sleep(60)", workdir],
+                              stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"held\n"
+    with pytest.raises(SystemExit) as stop:
+        train.main(flags(workdir, tiny))
+    said = capsys.readouterr().err
+    assert stop.value.code == 75 and said.count("\n") == 1
+    assert said.startswith(f"error: {workdir} is being written by process {holder.pid} of this machine, since 20")
+    evaluate.main([f"--run={workdir}", "--split=test"])
+    out, err = capsys.readouterr()
+    assert "voc10_map@0.50" in json.loads(out)["metrics"]
+    assert f"not added to {workdir / 'results.json'}: {workdir} is being written by process {holder.pid}" in err
+    holder.kill()
+    holder.wait()
+    assert set(results_of(workdir)["metrics"]) == {"validation"}
+    evaluate.main([f"--run={workdir}", "--split=test"])
+    assert set(results_of(workdir)["metrics"]) == {"validation", "test"}
+    after = sorted(path.name for path in workdir.iterdir())
+    assert after == sorted([*before, "matches_test.npz"]) and lock.LOCK not in after
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_tensorflow_is_imported_is_one_line(tmp_path, signum):
+    process = subprocess.Popen([sys.executable, "-m", "experiments.train", "--gin_file=experiments/digits.gin",
+                                f"--workdir={tmp_path / 'x'}"], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    maps, end = pathlib.Path(f"/proc/{process.pid}/maps"), time.monotonic() + 60
+    while "tensorflow" not in maps.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(process.pid, signum)
+    out, err = process.communicate()
+    assert (process.returncode, out, err) == (128 + signum, b"", b"stopped\n") and not (tmp_path / "x").exists()
 
 
 def test_a_finished_run_goes_on_to_more_steps_where_its_schedule_allows_it(tmp_path, tiny, capsys):

@@ -1,13 +1,16 @@
+import os
+import signal
+
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from glimpse import config
 from glimpse.errors import GlimpseError
-from glimpse.training import run
+from glimpse.training import checkpoints, run
 from glimpse.training.experiment import Experiment
 from glimpse.training.metrics_log import read_metrics
 from glimpse.training.recorder import Recorder
+from glimpse.training.stopping import Stopped
 
 
 def trained(workdir, bindings, split="test"):
@@ -52,6 +55,33 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, tiny, mo
     assert_same(trained(tmp_path / "stopped", bindings), unbroken)
 
 
+def test_a_signal_ends_a_run_after_its_step_and_it_goes_on_as_if_it_had_not_been(tmp_path, tiny, monkeypatch):
+    """In the midst of a window of the log, and by two signals; then its last checkpoint is damaged."""
+    bindings = [*tiny, "TRAIN_STEPS = 8", "Experiment.log_every = 3"]
+    unbroken = trained(tmp_path / "unbroken", bindings)
+    assert [line["step"] for line in unbroken[1]] == [3, 6, 8]
+
+    def signalled(self, batch, logs=None):
+        began(self, batch, logs)
+        if self.step in (2, 5):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    began = Recorder.on_train_batch_begin
+    monkeypatch.setattr(Recorder, "on_train_batch_begin", signalled)
+    for step in (2, 5):
+        with pytest.raises(Stopped, match=f"stopped by SIGTERM after step {step} of 8, with a checkpoint"):
+            trained(tmp_path / "stopped", bindings)
+        assert max(checkpoints.steps(tmp_path / "stopped" / run.CHECKPOINTS)) == step
+    monkeypatch.undo()
+    assert_same(trained(tmp_path / "stopped", bindings), unbroken)
+
+    directory = tmp_path / "stopped" / run.CHECKPOINTS
+    assert sorted(checkpoints.steps(directory)) == [6, 8]
+    (directory / "ckpt-8" / "variables.index").write_bytes(b"")
+    assert_same(trained(tmp_path / "stopped", bindings), unbroken)
+    assert sorted(path.name for path in directory.iterdir()) == ["ckpt-6", "ckpt-8", "damaged-ckpt-8"]
+
+
 def test_training_moves_every_weight_and_the_slow_optimiser_moves_the_policy(tmp_path, tiny):
     with config.configuration("experiments/digits_learned.gin", [
             *tiny, "ESTIMATOR = @reinforce()", "POLICY_OPTIMIZER = @keras.optimizers.SGD()"]) as text:
@@ -94,14 +124,14 @@ def test_a_run_that_diverges_stops_and_keeps_the_last_good_checkpoint(tmp_path, 
     bindings = [*tiny, f"NUM_GLIMPSES = {num_glimpses}", "Experiment.save_every = 1", "Adam.learning_rate = 1e30"]
     with pytest.raises(GlimpseError, match=rf"{what} at step [2-4] of 6; .*Last good checkpoint: .*ckpt-\d"):
         trained(tmp_path / "x", bindings)
-    assert tf.train.latest_checkpoint(tmp_path / "x" / run.CHECKPOINTS)
+    assert checkpoints.steps(tmp_path / "x" / run.CHECKPOINTS)
     assert not (tmp_path / "x" / run.RESULTS).exists()
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path, tiny):
     trained(tmp_path / "x", tiny)
     with config.configuration("experiments/digits_learned.gin", [*tiny, "GlimpseDetector.units = (8, 8)"]):
-        with pytest.raises(GlimpseError, match="does not fit the configuration beside it or is damaged"):
+        with pytest.raises(GlimpseError, match="does not fit the configuration beside it"):
             Experiment().restore(tmp_path / "x")
 
 

@@ -1,7 +1,9 @@
 import pytest
 
 from glimpse.errors import GlimpseError
+from glimpse.files import temporary_name
 from glimpse.training import run
+from glimpse.training.lock import LOCK
 from glimpse.training.metrics_log import METRICS, read_metrics
 
 CONFIGURATION = "NUM_GLIMPSES = 2\n"
@@ -39,6 +41,33 @@ def test_overwrite_replaces_a_run_but_nothing_else(tmp_path):
     (tmp_path / "thesis.tex").unlink()
     for name in (run.CONFIG, run.RESULTS):
         (tmp_path / name).write_text("old")
+    run.prepare(tmp_path, CONFIGURATION, overwrite=True)
+    assert files(tmp_path) == {run.CONFIG: CONFIGURATION}
+
+
+def test_a_process_killed_before_it_could_write_the_configuration_leaves_a_usable_directory(tmp_path):
+    temporary_name(tmp_path / run.CONFIG).write_text("NUM_GL")
+    (tmp_path / LOCK).write_text("")
+    run.prepare(tmp_path, CONFIGURATION)
+    assert files(tmp_path) == {run.CONFIG: CONFIGURATION, LOCK: ""}
+
+
+def test_an_overwriting_that_was_killed_leaves_a_run(tmp_path, monkeypatch):
+    for name in (run.CONFIG, METRICS, run.RESULTS):
+        (tmp_path / name).write_text("old")
+    removed = []
+
+    def discard(path):
+        removed.append(path.name)
+        if len(removed) == 2:
+            raise KeyboardInterrupt
+        path.unlink()
+
+    monkeypatch.setattr(run, "discard", discard)
+    with pytest.raises(KeyboardInterrupt):
+        run.prepare(tmp_path, CONFIGURATION, overwrite=True)
+    monkeypatch.undo()
+    assert (tmp_path / run.CONFIG).read_text() == "old"
     run.prepare(tmp_path, CONFIGURATION, overwrite=True)
     assert files(tmp_path) == {run.CONFIG: CONFIGURATION}
 
