@@ -12,6 +12,7 @@ import pathlib
 import sys
 import tempfile
 
+from glimpse import system_faults
 from glimpse.errors import GlimpseError, whole_number
 
 
@@ -94,7 +95,10 @@ def _held_back():
 
 
 def exit_on_error(main):
-    """Prints a GlimpseError as one line and exits with status 2; any other exception keeps its traceback."""
+    """Prints a GlimpseError, or what the system refuses, as one line and exits with status 2.
+
+    Any other exception keeps its traceback.
+    """
     @functools.wraps(main)
     def wrapped(arguments=None):
         for stream in (sys.stdout, sys.stderr):  # a name that the terminal has no letters for ends no program
@@ -102,10 +106,17 @@ def exit_on_error(main):
                 stream.reconfigure(errors="backslashreplace")
         try:
             main(arguments)
+            sys.stdout.flush()  # a full disk may show only here
         except GlimpseError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(2)
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             sys.exit(130)
+        except Exception as error:
+            line = system_faults.line_of(error)
+            if line is None:
+                raise
+            print(f"error: {line}", file=sys.stderr)
+            sys.exit(2)
     return wrapped

@@ -1,5 +1,6 @@
 """Files are written whole or not at all; texts are UTF-8."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,15 +10,28 @@ import sys
 import threading
 
 
+@contextlib.contextmanager
+def naming(path):
+    """An OSError inside the `with` names this file, which that of a failed write does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def write_whole(path, content):
     """Writes text or bytes under a temporary name, then renames it: a reader sees all of a file or none of it."""
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        os.replace(temporary, path)
+        with naming(path):
+            temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # else it would stand in place of the fault
+            temporary.unlink(missing_ok=True)
 
 
 def read_text(path):

@@ -9,7 +9,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 # From the ground up; the rooms of one floor do not know each other.
 FLOORS = [
-    ["errors", "files", "randomness"],
+    ["errors", "files", "randomness", "system_faults"],
     ["gin_faults"],
     ["gin_files"],
     ["config", "geometry"],
