@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 # From the ground up; the rooms of one floor do not know each other.
 FLOORS = [
     ["errors", "files", "randomness", "system_faults"],
-    ["gin_faults"],
+    ["gin_faults", "json_files"],
     ["gin_files"],
     ["config", "geometry"],
     ["ops"],

@@ -1,6 +1,5 @@
 """Runs the command lines of a study on this machine, one process a run."""
 
-import json
 import os
 import subprocess
 import sys
@@ -8,10 +7,10 @@ import time
 
 from tqdm import tqdm
 
-from glimpse.files import read_text
+from glimpse.errors import GlimpseError
 from glimpse.training import run
 from glimpse.training.environment import cores
-from glimpse.training.metrics_log import read_metrics
+from glimpse.training.metrics_log import last_step
 
 
 def launch(workdir, waiting, steps, jobs):
@@ -38,16 +37,11 @@ def launch(workdir, waiting, steps, jobs):
                         if process.returncode:
                             failed.append(name)
                 bar.set_postfix_str(f"{len(running)} runs at work, {len(queue)} waiting", refresh=False)
-                bar.update(ended + sum(_last_step(workdir / name) for name in running) - bar.n)
+                bar.update(ended + sum(last_step(workdir / name) for name in running) - bar.n)
         finally:
             for process in running.values():
                 process.terminate()
     return failed
-
-
-def _last_step(directory):
-    lines = read_metrics(directory)
-    return lines[-1]["step"] if lines else 0
 
 
 def _outcome(workdir, name, status):
@@ -56,8 +50,11 @@ def _outcome(workdir, name, status):
         log = workdir / f"{name}.log"
         lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         return f"FAILED {name}, exit status {status}: {lines[-1] if lines else 'nothing was printed'} (log: {log})"
-    results = json.loads(read_text(workdir / name / run.RESULTS))
-    split, metrics = list(results["metrics"].items())[-1]
+    try:
+        results = run.read_results(workdir / name)
+        split, metrics = list(results["metrics"].items())[-1]
+    except (GlimpseError, KeyError, IndexError) as error:
+        return f"done {name}, but its results are not to be had: {error}"
     score = metrics.get("voc10_map@0.50:0.95")
     known = f"mAP {100 * score:.1f}" if score is not None else f"mAP undefined (no object of the {split} split counts),"
-    return f"done {name}: {known} in {sum(results['seconds'].values()):.0f} s"
+    return f"done {name}: {known} in {sum(results.get('seconds', {}).values()):.0f} s"
