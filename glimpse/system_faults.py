@@ -45,7 +45,7 @@ def _line_of_text(text):
     """TensorFlow hands on the text of a fault alone: its own, or that of an OSError in one of its threads."""
     for number in _CURES:
         said = re.escape(os.strerror(number))
-        found = re.search(rf"(?:(?P<own>[^\s;]+); {said})|(?:\[Errno {number}\] {said}(?:: '(?P<python>[^']*)')?)", text)
+        found = re.search(rf"(?P<own>[^\s;]+); {said}|\[Errno {number}\] {said}(: '(?P<python>[^']*)')?", text)
         if found:
             return _line(number, found["own"] or found["python"])
     return None

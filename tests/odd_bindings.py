@@ -1,9 +1,7 @@
-"""Odd values for every parameter that a gin file can bind, each tried as `--dry_run` does: refused in one line, or used.
+"""Odd values for every parameter that a gin file can bind, each tried as `--dry_run` does.
 
     GLIMPSE_MUTATIONS=100000 python -m pytest -n 0 tests/test_odd_bindings.py
 """
-
-import inspect
 
 import gin
 import keras
@@ -14,10 +12,11 @@ from glimpse.training.experiment import Experiment
 
 FILE = "experiments/digits.gin"
 VALUES = (
-    "None", "True", "0", "1", "-1", "2", "7", "0.5", "-0.5", "1e308", "-1e308", "1e-320", "10**9", "1000000000000000000000",
+    "None", "True", "0", "1", "-1", "2", "7", "0.5", "-0.5", "1e308", "-1e308", "1e-320", "10**9", "1" + "0" * 21,
     "''", "'x'", "'../x'", "()", "(1,)", "(0, 0)", "(3, 7)", "(1, 'x')", "[[]]", "[(0, 0, 0, 0)]", "[(1, 2)]", "{}",
-    "{'train': 1}", "{1: 2}", "@max", "@learned", "@learned()", "@WindowGrid()", "@Experiment", "@Experiment()", "@keras.optimizers.Adam",
-    "@keras.optimizers.Adam()", "@CosineDecay()", "@pathwise()", "%SEED", "%NUM_GLIMPSES", "@DigitScenes", "@small_cnn()")
+    "{'train': 1}", "{1: 2}", "@max", "@learned", "@learned()", "@WindowGrid()", "@Experiment", "@Experiment()",
+    "@keras.optimizers.Adam", "@keras.optimizers.Adam()", "@CosineDecay()", "@pathwise()", "%SEED", "%NUM_GLIMPSES",
+    "@DigitScenes", "@small_cnn()")
 # What has to be chosen so that a part is used at all.
 _POLICIES = ("learned", "offset", "learned_constant", "refine", "oracle", "random", "fixed", "repeat")
 CHOICES = {
@@ -64,8 +63,7 @@ def try_binding(tiny, name, value):
         with config.configuration(FILE, [*tiny, *chosen, f"{name} = {value}"]):
             experiment = Experiment()
             experiment.open_evaluation_splits()
-            with gin_faults.one_line("the first step", of_values=True):
-                experiment.try_step()
+            experiment.try_step()
     except GlimpseError as error:
         said = str(error)
         assert "\n" not in said and said.isprintable(), said

@@ -104,7 +104,8 @@ def _read_run(path):
         row |= {f"errors/{split}/{kind}/{key}": value
                 for kind, of_kind in kinds.items() for key, value in of_kind.items()}
     row["role"] = _role(path, results, axes)
-    return row | {key: results.get(key) for key in ("parameters", "milliseconds_per_image")} | {"log": results.get("log") or None}
+    row["log"] = results.get("log") or None
+    return row | {key: results.get(key) for key in ("parameters", "milliseconds_per_image")}
 
 
 def _role(path, results, axes):

@@ -1,9 +1,10 @@
 """The kinds of an experiment's parts, checked before anything is built of them."""
 
+import functools
 import inspect
 import numbers
 
-from glimpse.errors import GlimpseError, real_number
+from glimpse.errors import GlimpseError, one_of, real_number, whole_number
 
 
 def check_given(data, proposals, detector, trainer, sampling, framing):
@@ -44,19 +45,34 @@ def check_detector(detector):
 
 
 def check_trainer(trainer):
-    """Raises GlimpseError for an estimator that is not built, and for numbers of an optimizer that are none."""
+    """Raises GlimpseError for an estimator that is not built, and for settings of an optimizer that make no sense."""
     for name in ("optimizer", "policy_optimizer"):
         optimizer = getattr(trainer, name, None)
         if optimizer is None:
             continue
         check_built(f"Trainer.{name}", optimizer, ["apply"], "@keras.optimizers.Adam()")
-        for parameter in inspect.signature(type(optimizer)).parameters.values():
-            if parameter.name == "learning_rate":
-                _check_rate(name, optimizer)
-                continue
-            value = getattr(optimizer, parameter.name, None)
-            if isinstance(parameter.default, float) and value is not None:
-                real_number(f"{type(optimizer).__name__}.{parameter.name} of Trainer.{name}", value)
+        _check_rate(name, optimizer)
+        for parameter, check in OPTIMIZER_SETTINGS.items():
+            value = getattr(optimizer, parameter, None)
+            if value is not None:
+                check(f"{type(optimizer).__name__}.{parameter} of Trainer.{name}", value)
+
+
+def _above_0(name, value):
+    if real_number(name, value, minimum=0) == 0:
+        raise GlimpseError(f"{name} must be above 0, got {value!r}")
+
+
+# Keras takes them as they come, and fails late or trains otherwise than it was told.
+OPTIMIZER_SETTINGS = {
+    **{name: functools.partial(real_number, minimum=0, maximum=1)
+       for name in ("momentum", "beta_1", "beta_2", "ema_momentum")},
+    **{name: functools.partial(real_number, minimum=0) for name in ("epsilon", "weight_decay")},
+    **dict.fromkeys(("clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor"), _above_0),
+    **{name: functools.partial(one_of, choices=(True, False)) for name in ("nesterov", "amsgrad", "use_ema")},
+    "ema_overwrite_frequency": whole_number,
+    "gradient_accumulation_steps": functools.partial(whole_number, minimum=2),
+}
 
 
 def _check_rate(name, optimizer):

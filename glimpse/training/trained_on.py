@@ -39,10 +39,13 @@ def read_trained_on(workdir):
         pathlib.Path(workdir) / DATA, _shape, "train the run again, with --overwrite").items()})
 
 
+_ID = one_of_shapes("a whole number or a text", number(-LARGEST, LARGEST, whole=True), text)
+_FIELDS = fields({"class_names": list_of(text, least=1), "category_ids": list_of(_ID),
+                  "image_shape": list_of(number(1, LIMIT, whole=True), least=3, most=3)})
+
+
 def _shape(value, place):
-    fields({"class_names": list_of(text, least=1),
-            "category_ids": list_of(one_of_shapes("a whole number or a text", number(-LARGEST, LARGEST, whole=True), text)),
-            "image_shape": list_of(number(1, 2**26, whole=True), least=3, most=3)})(value, place)
+    _FIELDS(value, place)
     if len(value) > len(TrainedOn._fields):
         raise ValueError(f"it has more than {', '.join(TrainedOn._fields)}")
     if not len(set(value["class_names"])) == len(value["class_names"]) == len(value["category_ids"]):

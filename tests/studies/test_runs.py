@@ -88,13 +88,13 @@ def test_errors_by_kind_and_undefined_metrics_are_columns(tmp_path, write_run):
         (None, "is no directory; give the directory of a study"),
         ({}, "holds no finished run .* run the study first"),
         ({"SEED=0/results.json": "{"}, "SEED=0/results.json cannot be read .* run it again"),
-        ({"SEED=0/results.json": "[1]"}, "SEED=0/results.json cannot be read .its content must be an object"),
+        ({"SEED=0/results.json": "[1]"}, "results.json .*its content must be an object"),
         ({"SEED=0/results.json": '{"metrics": {"loss": 1.0}}'}, "metrics.loss must be an object with fields, not 1.0"),
-        ({"SEED=0/results.json": "{}"}, "SEED=0/results.json cannot be read .it has no metrics"),
-        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": [1], "a": []}}'}, "results.json cannot be read .log must be a table by columns"),
-        ({"SEED=0/results.json": '{"metrics": {}, "log": {"reward": [1]}}'}, "results.json cannot be read .log must be a table by columns"),
-        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": 1}}'}, "results.json cannot be read .log must be a table by columns"),
-        ({"SEED=0/results.json": '{"metrics": {}, "log": 1}'}, "results.json cannot be read .log must be a table by columns"),
+        ({"SEED=0/results.json": "{}"}, "results.json .*it has no metrics"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": [1], "a": []}}'}, "results.json .*log must be a table"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": {"reward": [1]}}'}, "results.json .*log must be a table"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": 1}}'}, "results.json .*log must be a table"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": 1}'}, "results.json .*log must be a table"),
         ({"SEED=0/results.json": '{"metrics": {}, "policy_role": "boss"}'}, "has the policy_role 'boss'"),
         ({"photos/results.json": '{"metrics": {}}'}, "photos is not named by axes"),
         ({f"{name}/results.json": '{"metrics": {}}' for name in ("X=1,SEED=0", "X=1.0,SEED=0")}, "same axes"),
@@ -129,6 +129,6 @@ def test_what_is_no_study_is_named_in_one_line(tmp_path, files, message):
 ])
 def test_results_of_another_shape_and_absurd_numbers_are_named(tmp_path, write_run, part, place):
     write_run(tmp_path, "SEED=0", 0.1, **part)
-    with pytest.raises(ValueError, match=f"SEED=0/results.json cannot be read .*{place}.*; remove the run and") as error:
+    with pytest.raises(ValueError, match=f"SEED=0/results.json cannot .*{place}.*; remove the run and") as error:
         read_study(tmp_path)
     assert "\n" not in str(error.value)

@@ -2,7 +2,6 @@ import json
 
 import pytest
 
-
 from glimpse.errors import GlimpseError
 from glimpse.training.metrics_log import METRICS, last_diagnostics, last_step, log_by_columns, read_metrics
 

@@ -4,7 +4,6 @@
 import numpy as np
 import pandas as pd
 
-from glimpse.errors import GlimpseError
 from glimpse.json_files import fields, list_of, read_json, text
 from glimpse.studies.report.tables import axes_shown, axis_value, intervals, markdown, or_dash, p_value
 from glimpse.studies.runs import axes_of, cell_axes_of
