@@ -75,16 +75,28 @@ OPTIMIZER_SETTINGS = {
 }
 
 
+SCHEDULE_SETTINGS = {
+    **{name: functools.partial(real_number, minimum=0)
+       for name in ("initial_learning_rate", "end_learning_rate", "warmup_target", "warmup_steps")},
+    **dict.fromkeys(("decay_steps", "power"), _above_0),
+    "alpha": functools.partial(real_number, minimum=0, maximum=1),
+    "cycle": functools.partial(one_of, choices=(True, False)),
+}
+
+
 def _check_rate(name, optimizer):
-    """The learning rate of the first step: a schedule is made of whatever it is given, and fails when it is asked."""
+    """A schedule and its first rate: it is made of whatever it is given, and fails when it is asked."""
+    given = optimizer.get_config()["learning_rate"]
+    given = given.get("config", given) if isinstance(given, dict) else given
     try:
         rate = float(optimizer.learning_rate)
     except Exception as error:  # of TensorFlow, of the schedule
-        given = optimizer.get_config()["learning_rate"]
-        given = given.get("config", given) if isinstance(given, dict) else given
         raise GlimpseError(f"the learning rate of Trainer.{name} cannot be computed ({type(error).__name__}) from "
                            f"{given}; give it numbers") from error
     real_number(f"the first learning rate of Trainer.{name}", rate, minimum=0)
+    for parameter, check in SCHEDULE_SETTINGS.items():
+        if isinstance(given, dict) and given.get(parameter) is not None:
+            check(f"{parameter} of the learning rate of Trainer.{name}", given[parameter])
 
 
 def _short(value):

@@ -82,7 +82,7 @@ def test_an_image_that_a_file_has_twice_is_named(tmp_path):
             content = io.BytesIO()
             np.save(content, np.float32([[0, 0, 1, 3]]))
             file.writestr("x.npy", content.getvalue())
-    with pytest.raises(GlimpseError, match="a.npz holds no proposals .*image 'x' is in it more than once"):
+    with pytest.raises(GlimpseError, match="a.npz holds no proposals .*'x' is in it more than once"):
         ProposalFiles([tmp_path / "a.npz"])
 
 
