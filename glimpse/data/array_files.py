@@ -1,4 +1,4 @@
-"""Files of arrays, .npz, read so that a damaged or hostile one is refused: no change goes unseen, and nothing is run."""
+"""Files of arrays, .npz, read so that no change goes unseen and nothing is run."""
 
 import io
 import zipfile

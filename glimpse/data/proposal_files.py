@@ -87,12 +87,18 @@ def _npz(path):
 
 
 def _mat(path):
-    """Boxes y1 x1 y2 x2, whose corners both belong to them, so that 1 is taken from the upper left one only."""
     read = subprocess.run([sys.executable, "-P", MAT_BOXES, path], stdin=subprocess.DEVNULL, capture_output=True)
     if read.returncode:
         lines = read.stderr.decode(errors="replace").splitlines()
         raise ValueError(lines[-1] if read.returncode > 0 and lines else f"its reader crashed ({read.returncode})")
-    content = read_arrays(io.BytesIO(read.stdout))
+    return _boxes_of_mat(read.stdout)
+
+
+def _boxes_of_mat(written):
+    """Ids and boxes of what that process has written: y1 x1 y2 x2, whose corners both belong to the boxes, so that 1 is
+    taken from the upper left one only.
+    """
+    content = read_arrays(io.BytesIO(written))
     boxes = content["boxes"][:, [1, 0, 3, 2]] - np.float32([1, 1, 0, 0])
     return content["ids"].tolist(), np.split(boxes, np.cumsum(content["counts"])[:-1])
 

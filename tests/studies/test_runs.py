@@ -91,7 +91,7 @@ def test_errors_by_kind_and_undefined_metrics_are_columns(tmp_path, write_run):
         ({"SEED=0/results.json": "[1]"}, "results.json .*its content must be an object"),
         ({"SEED=0/results.json": '{"metrics": {"loss": 1.0}}'}, "metrics.loss must be an object with fields"),
         ({"SEED=0/results.json": "{}"}, "results.json .*it has no metrics"),
-        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": [1], "a": []}}'}, "results.json .*log must be a table"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": [1], "a": []}}'}, "json .*log must be a table"),
         ({"SEED=0/results.json": '{"metrics": {}, "log": {"reward": [1]}}'}, "results.json .*log must be a table"),
         ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": 1}}'}, "results.json .*log must be a table"),
         ({"SEED=0/results.json": '{"metrics": {}, "log": 1}'}, "results.json .*log must be a table"),
