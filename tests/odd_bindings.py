@@ -56,7 +56,12 @@ def parameters():
 
 
 def try_binding(tiny, name, value):
-    """What a dry run says of NAME = value: None where it accepts it, else its line; any other exception is a bug."""
+    """What a dry run says of NAME = value: None where it accepts it, else its line; any other exception is a bug.
+
+    Args:
+        tiny: bindings that make the experiment small.
+        name, value: texts.
+    """
     chosen = CHOICES.get(name.partition(".")[0], [])
     keras.utils.clear_session(free_memory=False)
     try:
