@@ -34,7 +34,7 @@ def line_of(error):
     """The line that tells of an exception; None where it is no fault of the system."""
     if isinstance(error, OSError):
         number = {errno.EWOULDBLOCK: errno.EAGAIN}.get(error.errno, error.errno)
-        return _line(number, error.filename) if number in _CURES else None
+        return _line(number, error.filename, error.strerror) if number in _CURES else None
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
         return _line_of_text(str(error))
@@ -47,10 +47,10 @@ def _line_of_text(text):
         said = re.escape(os.strerror(number))
         found = re.search(rf"(?P<own>[^\s;]+); {said}|\[Errno {number}\] {said}(: '(?P<python>[^']*)')?", text)
         if found:
-            return _line(number, found["own"] or found["python"])
+            return _line(number, found["own"] or found["python"], os.strerror(number))
     return None
 
 
-def _line(number, path):
+def _line(number, path, said):
     where = f"{os.fsdecode(path)}: " if isinstance(path, (str, bytes, os.PathLike)) else ""
-    return f"{where}{os.strerror(number)}; {_CURES[number]}"
+    return " ".join(f"{where}{said}; {_CURES[number]}".splitlines())

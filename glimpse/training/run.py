@@ -57,8 +57,10 @@ def prepare(workdir, text, overwrite=False, splits=()):
 def read_config(workdir):
     """The text of a run's configuration."""
     try:
-        return read_text(pathlib.Path(workdir) / CONFIG)
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(pathlib.Path(workdir) / CONFIG)
+        gin_files.settings(text)
+        return text
+    except (OSError, UnicodeDecodeError, GlimpseError) as error:
         raise GlimpseError(f"{workdir}/{CONFIG} cannot be read ({error}); name another directory") from error
 
 

@@ -166,7 +166,7 @@ def test_mutated_configurations_of_a_run(tmp_path):
                 pass
         except GlimpseError as error:
             refused += 1
-            assert str(error).isprintable(), f"mutation {number}: {error!r}"
+            assert str(error).isprintable() and str(tmp_path) in str(error), f"mutation {number}: {error!r}"
     assert refused and gin_files.settings(whole)
 
 
