@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 
+from glimpse import system_faults
 from glimpse.errors import GlimpseError, whole_number
 from glimpse.training import stopping
 
@@ -102,9 +103,10 @@ def _held_back():
 
 
 def exit_on_error(main):
-    """Prints a GlimpseError as one line and exits with its status; any other exception keeps its traceback.
+    """Prints a GlimpseError, or what the system refuses, as one line and exits with status 2; or with the error's own.
 
-    A signal that ends the program is one line too, and the status is 128 and its number, as shells have it.
+    Any other exception keeps its traceback. A signal that ends the program is one line too, and the status is 128 and
+    its number, as shells have it.
     """
     @functools.wraps(main)
     def wrapped(arguments=None):
@@ -115,6 +117,7 @@ def exit_on_error(main):
             with stopping.at_once():
                 stopping.end_with_parent()
                 main(arguments)
+                sys.stdout.flush()  # a full disk may show only here
         except GlimpseError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(getattr(error, "status", 2))
@@ -125,4 +128,10 @@ def exit_on_error(main):
                 sys.exit(status)
             sys.stdout.flush()
             os._exit(status)  # TensorFlow's threads may still compute, and do not survive the end of Python
+        except Exception as error:
+            line = system_faults.line_of(error)
+            if line is None:
+                raise
+            print(f"error: {line}", file=sys.stderr)
+            sys.exit(2)
     return wrapped

@@ -25,15 +25,14 @@ def main(arguments=None):
     start_tensorflow()
     import gin
 
-    from glimpse import config, gin_faults
+    from glimpse import config
     from glimpse.training import own_modules, run
     from glimpse.training.experiment import Experiment
     with config.configuration(flags.gin_file, flags.gin_param) as text:
         experiment = Experiment()  # before anything is written: a value that is refused leaves no trace
         experiment.open_evaluation_splits()
         if flags.dry_run:
-            with gin_faults.one_line("the first step", of_values=True):
-                experiment.try_step()
+            experiment.try_step()
             print(gin.operative_config_str())
             return
         unused = config.unused_bindings()

@@ -1,5 +1,6 @@
 """Files are written whole or not at all; texts are UTF-8."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -8,6 +9,17 @@ import re
 import shutil
 import sys
 import threading
+
+
+@contextlib.contextmanager
+def naming(path):
+    """An OSError inside the `with` names this file, which that of a failed write does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_whole(path, content, lasting=True):
@@ -21,14 +33,16 @@ def write_whole(path, content, lasting=True):
     path = pathlib.Path(path)
     temporary = temporary_name(path)
     try:
-        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        if lasting:
-            sync(temporary)
-        os.replace(temporary, path)
-        if lasting:
-            sync(path.parent)
+        with naming(path):
+            temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+            if lasting:
+                sync(temporary)
+            os.replace(temporary, path)
+            if lasting:
+                sync(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # else it would stand in place of the fault
+            temporary.unlink(missing_ok=True)
 
 
 def temporary_name(path):

@@ -4,6 +4,14 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_key(tmp_path_factory):
+    """A key for the notes of modules that is not the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny():
     """Bindings that make a run of experiments/digits.gin a matter of seconds."""

@@ -9,8 +9,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 # From the ground up; the rooms of one floor do not know each other.
 FLOORS = [
-    ["errors", "files", "randomness"],
-    ["gin_faults"],
+    ["errors", "files", "randomness", "system_faults"],
+    ["gin_faults", "json_files"],
     ["gin_files"],
     ["config", "geometry"],
     ["ops"],

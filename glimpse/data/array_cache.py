@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from glimpse.data.array_files import read_arrays
 from glimpse.data.fields import one_line
 from glimpse.data.text_files import require_regular
 from glimpse.errors import GlimpseError
@@ -13,7 +14,7 @@ from glimpse.files import write_whole
 
 
 class ArrayCache:
-    """A directory of .npy files, one an image; each is written whole, so several processes and threads may share it.
+    """A directory of .npz files, one an image; each is written whole, so several processes and threads may share it.
 
     Args:
         directory: made where it is not there.
@@ -31,14 +32,14 @@ class ArrayCache:
         content = hashlib.sha256(np.ascontiguousarray(image))
         content.update(repr(image.shape).encode())
         name = content.hexdigest()[:32]
-        return self.directory / name[:2] / f"{name}.npy"
+        return self.directory / name[:2] / f"{name}.npz"
 
     def load(self, path):
         """The array in one of these files."""
         try:
             require_regular(path)
-            array = np.load(path, allow_pickle=False)
-            if not isinstance(array, np.ndarray) or array.dtype.kind not in "uif":
+            array = read_arrays(path)["array"]
+            if array.dtype.kind not in "uif":
                 raise ValueError("not of numbers")
             if len(array.shape) != len(self.shape) or any(s not in (None, n) for s, n in zip(self.shape, array.shape)):
                 raise ValueError(f"of shape {array.shape}")
@@ -49,7 +50,7 @@ class ArrayCache:
     def save(self, path, array):
         """Writes the array of one of these files."""
         content = io.BytesIO()
-        np.save(content, array)
+        np.savez(content, array=array)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, content.getvalue(), lasting=False)

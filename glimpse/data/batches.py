@@ -35,8 +35,12 @@ class RoISampling:
         fraction = real_number("RoISampling.foreground_fraction", foreground_fraction, minimum=0, maximum=1)
         self.foreground_slots = round(fraction * rois_per_image)
         self.foreground_iou = real_number("RoISampling.foreground_iou", foreground_iou, minimum=0, maximum=1)
+        if not isinstance(background_iou, (list, tuple)) or len(background_iou) != 2:
+            raise GlimpseError(f"RoISampling.background_iou must be a pair (lowest, highest), got {background_iou!r}")
         self.background_iou = tuple(
             real_number("RoISampling.background_iou", iou, minimum=0, maximum=1) for iou in background_iou)
+        if not self.background_iou[0] < self.background_iou[1]:
+            raise GlimpseError(f"RoISampling.background_iou must rise, got {background_iou!r}")
 
     def __call__(self, proposals, boxes, labels, random, difficult=None):
         """Samples one image's RoIs; the ground-truth boxes stand among the candidates, as in Fast R-CNN.

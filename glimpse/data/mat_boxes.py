@@ -13,9 +13,9 @@ import numpy as np
 import scipy.io
 
 
-def main():
-    limit_memory(2**32 + 64 * os.path.getsize(sys.argv[1]))
-    content = scipy.io.loadmat(sys.argv[1], variable_names=("boxes", "images"))
+def main(path):
+    limit_memory(2**32 + 64 * os.path.getsize(path))
+    content = scipy.io.loadmat(path, variable_names=("boxes", "images"))
     ids = [str(np.squeeze(cell)) for cell in content["images"].ravel()]
     boxes = list(content["boxes"].ravel())
     if len(ids) != len(boxes):
@@ -40,6 +40,6 @@ def limit_memory(size):
 
 if __name__ == "__main__":
     try:
-        main()
+        main(sys.argv[1])
     except Exception as error:
         sys.exit(f"{type(error).__name__}: {error}")

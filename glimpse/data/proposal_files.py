@@ -8,6 +8,7 @@ from pathlib import Path
 import gin
 import numpy as np
 
+from glimpse.data.array_files import read_arrays
 from glimpse.data.fields import one_line
 from glimpse.data.text_files import require_regular
 from glimpse.errors import GlimpseError, path_given, whole_number
@@ -81,19 +82,25 @@ def _read(path):
 
 
 def _npz(path):
-    with np.load(path, allow_pickle=False) as content:
-        return content.files, [content[id] for id in content.files]
+    arrays = read_arrays(path)
+    return list(arrays), list(arrays.values())
 
 
 def _mat(path):
-    """Boxes y1 x1 y2 x2, whose corners both belong to them, so that 1 is taken from the upper left one only."""
     read = subprocess.run([sys.executable, "-P", MAT_BOXES, path], stdin=subprocess.DEVNULL, capture_output=True)
     if read.returncode:
         lines = read.stderr.decode(errors="replace").splitlines()
         raise ValueError(lines[-1] if read.returncode > 0 and lines else f"its reader crashed ({read.returncode})")
-    with np.load(io.BytesIO(read.stdout), allow_pickle=False) as content:
-        boxes = content["boxes"][:, [1, 0, 3, 2]] - np.float32([1, 1, 0, 0])
-        return content["ids"].tolist(), np.split(boxes, np.cumsum(content["counts"])[:-1])
+    return _boxes_of_mat(read.stdout)
+
+
+def _boxes_of_mat(written):
+    """Ids and boxes of what that process has written: y1 x1 y2 x2, whose corners both belong to the boxes, so that 1 is
+    taken from the upper left one only.
+    """
+    content = read_arrays(io.BytesIO(written))
+    boxes = content["boxes"][:, [1, 0, 3, 2]] - np.float32([1, 1, 0, 0])
+    return content["ids"].tolist(), np.split(boxes, np.cumsum(content["counts"])[:-1])
 
 
 _READERS = {".npz": _npz, ".mat": _mat}

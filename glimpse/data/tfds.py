@@ -1,6 +1,7 @@
 """VOC and COCO by name through TensorFlow Datasets, which downloads and prepares them: pip install 'glimpse[tfds]'."""
 
 import logging
+import re
 
 import gin
 import numpy as np
@@ -31,6 +32,9 @@ class TFDS:
     """
 
     def __init__(self, split, name=gin.REQUIRED, data_dir=None, splits={}):
+        if not isinstance(name, str) or re.match(r"\w+:[^\d.]", name):  # a namespace: code of others from the net
+            raise GlimpseError("TFDS.name must be that of a data set of TensorFlow Datasets itself, such as "
+                               f"'voc/2007', got {name!r}")
         try:
             import tensorflow_datasets
         except ImportError as error:

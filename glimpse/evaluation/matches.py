@@ -5,13 +5,15 @@ beside its `results.json`, so that a study can resample the test images long aft
 """
 
 import io
-import zipfile
 from typing import NamedTuple
 
 import numpy as np
 
+from glimpse.data.array_files import read_arrays
+from glimpse.data.fields import one_line
+from glimpse.data.text_files import require_regular
 from glimpse.errors import GlimpseError
-from glimpse.files import write_whole
+from glimpse.files import file_name_of, write_whole
 from glimpse.geometry.overlaps import pairwise_iou
 
 # Overlaps are kept in steps of 1/10000, rounded down: every threshold of two decimals decides as it did before.
@@ -86,7 +88,7 @@ def best_matches(boxes, labels, true_boxes, true_labels):
 
 def matches_file(split):
     """The name of the file of a split, in the directory of a run."""
-    return f"matches_{split}.npz"
+    return f"matches_{file_name_of(split)}.npz"
 
 
 def write_matches(path, matches):
@@ -119,19 +121,44 @@ def read_matches(path):
         GlimpseError: the file cannot be read or is none of these.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            part = {name: file[name] for name in Matches._fields}
-        images, object_images = part["images"].astype(int), part["object_images"].astype(int)
-        num_images, num_classes = int(part["num_images"]), int(part["num_classes"])
-        first = np.append(np.searchsorted(object_images, np.arange(num_images)), 0)
-        matches = Matches(
-            images, part["scores"].astype(float), part["labels"].astype(int), part["overlaps"] / OVERLAP_STEPS,
-            part["objects"].astype(int) + first[images], object_images, part["object_labels"].astype(int),
-            part["difficult"], num_images, num_classes)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise GlimpseError(f"{path} cannot be read ({error}); remove the run and run it again, "
-                           "or remove the file to do without intervals over images") from None
+        require_regular(path)
+        part = read_arrays(path)
+        matches = _of_file(**{name: part[name] for name in Matches._fields})
+    except Exception as error:  # of many kinds, as the damage; the file is what they have in common
+        raise GlimpseError(f"{path} cannot be read ({type(error).__name__}: {one_line(error)}); remove the run and run "
+                           "it again, or remove the file to do without intervals over images") from error
     return matches
+
+
+def _of_file(images, scores, labels, overlaps, objects, object_images, object_labels, difficult, num_images,
+             num_classes):
+    """Matches of the arrays of a file. Raises: ValueError where they are none."""
+    num_images, num_classes = (_numbers(name, value, 2**21).item() for name, value in
+                               (("num_images", num_images), ("num_classes", num_classes)))
+    images, labels, overlaps, objects, object_images, object_labels, difficult = (
+        _numbers(name, value, below) for name, value, below in (
+            ("images", images, num_images), ("labels", labels, num_classes), ("overlaps", overlaps, OVERLAP_STEPS + 1),
+            ("objects", objects, len(object_images) + 1), ("object_images", object_images, num_images),
+            ("object_labels", object_labels, num_classes), ("difficult", difficult, 2)))
+    if scores.dtype.kind != "f" or not np.isfinite(scores).all() or (np.diff(scores) > 0).any():
+        raise ValueError("scores are no falling numbers")
+    if not len(images) == len(scores) == len(labels) == len(overlaps) == len(objects):
+        raise ValueError("detections are not of one length")
+    if not len(object_images) == len(object_labels) == len(difficult) or (np.diff(object_images) < 0).any():
+        raise ValueError("objects are not of one length, or not in the order of their images")
+    counts = np.bincount(object_images, minlength=num_images)
+    first = np.append(np.cumsum(counts) - counts, 0)
+    if (objects[overlaps > 0] >= counts[images[overlaps > 0]]).any():
+        raise ValueError("a detection overlaps an object that is not there")
+    return Matches(images, scores.astype(float), labels, overlaps / OVERLAP_STEPS, objects + first[images],
+                   object_images, object_labels, difficult.astype(bool), num_images, num_classes)
+
+
+def _numbers(name, values, below):
+    """Whole numbers in 0 .. below - 1, as int."""
+    if values.dtype.kind not in "bui" or values.size and not 0 <= int(values.min()) <= int(values.max()) < below:
+        raise ValueError(f"{name} are no whole numbers from 0 to {below - 1}")
+    return values.astype(int)
 
 
 def _smallest(values):

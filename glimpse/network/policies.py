@@ -84,6 +84,7 @@ class LearnedPolicy(keras.layers.Layer):
                 raise GlimpseError(
                     f"learned.initial_delta must lie within learned.bound={bound}, got {initial_delta!r}")
             start = bound * np.arctanh(start / bound)
+        real_number("learned.kernel_deviation", kernel_deviation, minimum=0)
         self.linear = keras.layers.Dense(
             4, name="glimpse_head", kernel_initializer=keras.initializers.RandomNormal(0.0, kernel_deviation),
             bias_initializer=_constant(start))

@@ -7,6 +7,7 @@ import gin
 
 from glimpse import config, gin_files
 from glimpse.errors import GlimpseError, whole_number
+from glimpse.files import file_name_of
 from glimpse.training import run
 
 
@@ -35,7 +36,7 @@ def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None):
                 raise GlimpseError(f"study.grids: {axis} must be a list of values, got {values!r}")
         for values in itertools.product(*grid.values()):
             axes = dict(zip(grid, values))
-            name = ",".join(f"{axis}={_in_a_name(value)}" for axis, value in axes.items())
+            name = file_name_of(",".join(f"{axis}={_in_a_name(value)}" for axis, value in axes.items()), most=200)
             runs[name] = (experiment, [f"{key}={_in_gin(value)}" for key, value in ((bindings or {}) | axes).items()])
     return runs
 

@@ -5,7 +5,6 @@ A run is finished once it holds `results.json`. In tables the columns of the axe
 names.
 """
 
-import json
 import re
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from glimpse.errors import GlimpseError
+from glimpse.training.results_file import read_results_file
 
 # What a policy is in a study: it learns where to look; a control looks without having learned; a rival is the best that
 # is known otherwise; a ceiling knows the objects, and is no result.
@@ -86,17 +86,8 @@ def is_ordered(axis):
 
 def _read_run(path):
     """One row of `read_study` from a `results.json`."""
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise GlimpseError(f"{path} cannot be read ({error}); remove the run and run it again") from None
-    splits = results.get("metrics") if isinstance(results, dict) else None
-    if not isinstance(splits, dict) or not all(isinstance(metrics, dict) for metrics in splits.values()):
-        raise GlimpseError(f"{path} has no metrics of splits; it is not the result of a run")
-    log = results.get("log") or None
-    if log is not None and not _is_log(log):
-        raise GlimpseError(f"{path} has a log that is no table with the column 'step'; remove the run and run it again")
-
+    results = read_results_file(path, "remove the run and run it again", needs_metrics=True)
+    splits = results["metrics"]
     axes = _parse_axes(path.parent.name)
     if not axes:
         raise GlimpseError(f"{path.parent} is not named by axes, like NUM_GLIMPSES=3,SEED=0; it is no run of a study")
@@ -113,7 +104,8 @@ def _read_run(path):
         row |= {f"errors/{split}/{kind}/{key}": value
                 for kind, of_kind in kinds.items() for key, value in of_kind.items()}
     row["role"] = _role(path, results, axes)
-    return row | {key: results.get(key) for key in ("parameters", "milliseconds_per_image")} | {"log": log}
+    row["log"] = results.get("log") or None
+    return row | {key: results.get(key) for key in ("parameters", "milliseconds_per_image")}
 
 
 def _role(path, results, axes):
@@ -128,13 +120,6 @@ def _role(path, results, axes):
     if str(known.get("NUM_GLIMPSES")) == "1":
         return role if role in ("rival", "ceiling") else None
     return role if "policy_role" in results else ROLES_BY_NAME.get(str(known.get("POLICY")).strip("@()"))
-
-
-def _is_log(log):
-    """Whether it is a table by columns, one of them the step."""
-    if not isinstance(log, dict) or not all(isinstance(column, list) for column in log.values()):
-        return False
-    return "step" in log and len({len(column) for column in log.values()}) == 1
 
 
 def _parse_axes(name):

@@ -129,12 +129,13 @@ class Experiment:
         return examples
 
     def try_step(self):
-        """One training step in memory; nothing is written."""
-        with _faults_of_data():
-            features, self.features = self.features, None  # its cache is a directory
-            batch = next(iter(self.batches(0)))
-            self.features = features
-        self.trainer.train_step(batch)
+        """One training step in memory; nothing is written. Raises GlimpseError for a value that does not fit."""
+        with gin_faults.one_line("the first step", of_values=True):
+            with _faults_of_data():
+                features, self.features = self.features, None  # its cache is a directory
+                batch = next(iter(self.batches(0)))
+                self.features = features
+            self.trainer.train_step(batch)
 
     def batches(self, first_step):
         """Batches of the steps from this one on, see `training_batches`."""

@@ -1,18 +1,49 @@
 """The log of a run: metrics.jsonl, a line each `log_every` steps."""
 
-import json
+import contextlib
 import pathlib
 
-from glimpse.files import read_text
+from glimpse.errors import GlimpseError
+from glimpse.json_files import dict_of, fields, from_json, number
 
 METRICS = "metrics.jsonl"
 
 
 def read_metrics(workdir):
-    """The logged steps of a run: a list of dicts; a last line that was cut short is left out."""
-    path = pathlib.Path(workdir) / METRICS
-    lines = read_text(path).split("\n")[:-1] if path.is_file() else []
-    return [json.loads(line) for line in lines]
+    """The logged steps of a run: a list of dicts; a last line that was cut short is left out.
+
+    Raises:
+        GlimpseError: names a line that cannot be read.
+    """
+    path, logged = pathlib.Path(workdir) / METRICS, []
+    for place, line in enumerate(_whole_lines(path), start=1):
+        try:
+            logged.append(from_json(line.decode(), _line))
+            if len(logged) > 1 and logged[-1]["step"] <= logged[-2]["step"]:
+                raise ValueError(f"step {logged[-1]['step']} after step {logged[-2]['step']}")
+            if logged[-1].keys() != logged[0].keys():
+                raise ValueError("it has other fields than the first line")
+        except ValueError as error:
+            raise GlimpseError(f"{path}, line {place} cannot be read ({error}); mend that line or remove it, and the "
+                               "run goes on") from error
+    return logged
+
+
+def last_step(workdir):
+    """The last step in the log of a run that may be writing it; 0 where none can be read."""
+    for line in reversed(_whole_lines(pathlib.Path(workdir) / METRICS)):
+        with contextlib.suppress(ValueError):
+            return from_json(line.decode(), _line)["step"]
+    return 0
+
+
+def _whole_lines(path):
+    return path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+
+
+def _line(value, place):
+    dict_of(number())(value, place)
+    fields({"step": number(1, 2**53, whole=True)})(value, place)
 
 
 def log_by_columns(workdir):

@@ -1,21 +1,33 @@
 """Whose code a run imports: the user's own modules are noted when it trains, and run again only as they were then.
 
 A gin file imports modules, and importing a module runs it. Who evaluates a run directory that somebody else has made
-is to run no code that came with it.
+is to run no code that they have chosen: not what came with it, and nothing else that its note names either, such as a
+file in a folder that all may write. So a note counts for the user who trained alone: it is signed with a key that is
+kept outside of all runs.
 """
 
+import contextlib
 import hashlib
+import hmac
 import importlib.util
 import json
+import logging
+import os
 import pathlib
+import secrets
 import sys
 
 from glimpse import gin_files
 from glimpse.errors import GlimpseError
-from glimpse.files import read_text, write_json
+from glimpse.files import write_json
+from glimpse.json_files import fields, list_of, nothing, one_of_shapes, read_json, text
 
 NOTE = "modules.json"
 _PROGRAM = ("glimpse", "experiments")
+_LOG = logging.getLogger(__name__)
+_MODULES = list_of(fields({"name": text, "path": text, "sha256": text}))
+_SHAPE = one_of_shapes('{"modules": [{"name", "path", "sha256"}, ...], "signature": text}', _MODULES,
+                       fields({"modules": _MODULES, "signature": one_of_shapes("a text or null", text, nothing)}))
 
 
 def write_note(workdir, text, gin_file):
@@ -24,11 +36,16 @@ def write_note(workdir, text, gin_file):
     Returns:
         names of modules that have changed since the note that stood there.
     """
-    path = pathlib.Path(workdir) / NOTE
-    before = {each["name"]: each["sha256"] for each in _read(workdir)}
+    before = {each["name"]: each["sha256"] for each in _read(workdir)[0]}
     note = _imported(text, gin_files.find(gin_file))
     if note or before:
-        write_json(path, note)
+        try:
+            signature = _signature(note, _key(make=True))
+        except OSError as error:
+            _LOG.warning("%s cannot be written (%s): later uses of this run need --allow_import=NAME", _key_file(),
+                         error.strerror)
+            signature = None
+        write_json(pathlib.Path(workdir) / NOTE, {"modules": note, "signature": signature})
     return [each["name"] for each in note if before.get(each["name"], each["sha256"]) != each["sha256"]]
 
 
@@ -51,26 +68,58 @@ def _sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _key_file():
+    """The file of this user's key, outside of all runs."""
+    return pathlib.Path(os.environ.get("XDG_CONFIG_HOME") or pathlib.Path.home() / ".config") / "glimpse" / "key"
+
+
+def _key(make=False):
+    """This user's key; made where there is none, if asked for. Raises: OSError."""
+    path = _key_file()
+    if make and not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = path.with_name(f".key.{os.getpid()}")
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(32))
+        try:
+            with contextlib.suppress(FileExistsError):  # of another run that starts just now
+                os.link(temporary, path)
+        finally:
+            temporary.unlink()
+    return path.read_bytes()
+
+
+def _signature(modules, key):
+    return hmac.new(key, json.dumps(modules, sort_keys=True).encode(), hashlib.sha256).hexdigest()
+
+
 def _read(workdir):
+    """The noted modules, and whether this user has noted them."""
     path = pathlib.Path(workdir) / NOTE
     if not path.is_file():
-        return []
+        return [], False
+    note = read_json(path, _SHAPE, "remove it, and name the run's own modules with --allow_import=NAME")
+    if isinstance(note, list):  # without a signature
+        return note, False
     try:
-        note = json.loads(read_text(path))
-        return [{key: str(each[key]) for key in ("name", "path", "sha256")} for each in note]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise GlimpseError(f"{path} cannot be read ({error}); remove it, and name the run's own modules with "
-                           "--allow_import=NAME") from error
+        key = _key()
+    except OSError:
+        return note["modules"], False
+    own = len(key) == 32 and hmac.compare_digest(_signature(note["modules"], key).encode(),
+                                                 (note["signature"] or "").encode())
+    return note["modules"], own
 
 
 def trusted(workdir, allowed=()):
-    """What a run's configuration may import: glimpse, its noted modules as they were, and modules `allowed` by name.
+    """What a run's configuration may import: glimpse, modules that this user noted, as they were, and `allowed` ones.
 
     Returns:
         may_import, for `glimpse.config.configuration`; and the directories where the noted modules are.
     """
-    noted = {each["name"]: each for each in _read(workdir)}
-    faults = {name: _fault(pathlib.Path(each["path"]), each["sha256"], workdir) for name, each in noted.items()}
+    modules, own = _read(workdir)
+    noted = {each["name"]: each for each in modules}
+    faults = {name: _fault(pathlib.Path(each["path"]), each["sha256"], workdir) if own else
+              "was not noted by a training of yours on this computer" for name, each in noted.items()}
     sound = {name for name, fault in faults.items() if not fault} | {name for name in noted if _among(name, allowed)}
 
     def may_import(name):
@@ -94,9 +143,12 @@ def _among(name, allowed):
 def _fault(path, sha256, workdir):
     if pathlib.Path(workdir).resolve() in path.resolve().parents:
         return "came with the run"
-    if not path.is_absolute() or not path.is_file():
-        return "is not there"
-    return "" if _sha256(path) == sha256 else "is not what it was when the run was trained"
+    try:
+        if not path.is_absolute() or not path.is_file():
+            return "is not there"
+        return "" if _sha256(path) == sha256 else "is not what it was when the run was trained"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
 
 
 def _top_directory(each):

@@ -1,9 +1,10 @@
 """The kinds of an experiment's parts, checked before anything is built of them."""
 
+import functools
 import inspect
 import numbers
 
-from glimpse.errors import GlimpseError, real_number
+from glimpse.errors import GlimpseError, one_of, real_number, whole_number
 
 
 def check_given(data, proposals, detector, trainer, sampling, framing):
@@ -44,31 +45,58 @@ def check_detector(detector):
 
 
 def check_trainer(trainer):
-    """Raises GlimpseError for an estimator that is not built, and for numbers of an optimizer that are none."""
+    """Raises GlimpseError for an estimator that is not built, and for settings of an optimizer that make no sense."""
     for name in ("optimizer", "policy_optimizer"):
         optimizer = getattr(trainer, name, None)
         if optimizer is None:
             continue
         check_built(f"Trainer.{name}", optimizer, ["apply"], "@keras.optimizers.Adam()")
-        for parameter in inspect.signature(type(optimizer)).parameters.values():
-            if parameter.name == "learning_rate":
-                _check_rate(name, optimizer)
-                continue
-            value = getattr(optimizer, parameter.name, None)
-            if isinstance(parameter.default, float) and value is not None:
-                real_number(f"{type(optimizer).__name__}.{parameter.name} of Trainer.{name}", value)
+        _check_rate(name, optimizer)
+        for parameter, check in OPTIMIZER_SETTINGS.items():
+            value = getattr(optimizer, parameter, None)
+            if value is not None:
+                check(f"{type(optimizer).__name__}.{parameter} of Trainer.{name}", value)
+
+
+def _above_0(name, value):
+    if real_number(name, value, minimum=0) == 0:
+        raise GlimpseError(f"{name} must be above 0, got {value!r}")
+
+
+# Keras takes them as they come, and fails late or trains otherwise than it was told.
+OPTIMIZER_SETTINGS = {
+    **{name: functools.partial(real_number, minimum=0, maximum=1)
+       for name in ("momentum", "beta_1", "beta_2", "ema_momentum")},
+    **{name: functools.partial(real_number, minimum=0) for name in ("epsilon", "weight_decay")},
+    **dict.fromkeys(("clipnorm", "clipvalue", "global_clipnorm", "loss_scale_factor"), _above_0),
+    **{name: functools.partial(one_of, choices=(True, False)) for name in ("nesterov", "amsgrad", "use_ema")},
+    "ema_overwrite_frequency": whole_number,
+    "gradient_accumulation_steps": functools.partial(whole_number, minimum=2),
+}
+
+
+SCHEDULE_SETTINGS = {
+    **{name: functools.partial(real_number, minimum=0)
+       for name in ("initial_learning_rate", "end_learning_rate", "warmup_target", "warmup_steps")},
+    **dict.fromkeys(("decay_steps", "power"), _above_0),
+    "alpha": functools.partial(real_number, minimum=0, maximum=1),
+    "cycle": functools.partial(one_of, choices=(True, False)),
+}
 
 
 def _check_rate(name, optimizer):
-    """The learning rate of the first step: a schedule is made of whatever it is given, and fails when it is asked."""
+    """A schedule and its first rate: it is made of whatever it is given, and fails when it is asked."""
+    given = optimizer.get_config()["learning_rate"]
+    given = given.get("config", given) if isinstance(given, dict) else given
     try:
         rate = float(optimizer.learning_rate)
     except Exception as error:  # of TensorFlow, of the schedule
-        given = optimizer.get_config()["learning_rate"]
-        given = given.get("config", given) if isinstance(given, dict) else given
         raise GlimpseError(f"the learning rate of Trainer.{name} cannot be computed ({type(error).__name__}) from "
                            f"{given}; give it numbers") from error
     real_number(f"the first learning rate of Trainer.{name}", rate, minimum=0)
+    for parameter, check in SCHEDULE_SETTINGS.items():
+        if isinstance(given, dict) and given.get(parameter) is not None:
+            check(f"{parameter} of the learning rate of Trainer.{name}", given[parameter])
 
 
 def _short(value):

@@ -1,6 +1,5 @@
 """A run is a directory: what it was told, what it logged, its checkpoints, what came out."""
 
-import json
 import os
 import pathlib
 
@@ -8,8 +7,9 @@ from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
 from glimpse.files import discard, is_leftover, read_text, remove_leftovers, write_whole
 from glimpse.training.lock import LOCK
+from glimpse.training.results_file import RESULTS, read_results_file
 
-CONFIG, OPERATIVE_CONFIG, RESULTS, CHECKPOINTS = "config.gin", "operative_config.gin", "results.json", "checkpoints"
+CONFIG, OPERATIVE_CONFIG, CHECKPOINTS = "config.gin", "operative_config.gin", "checkpoints"
 
 # Of these a training knows nothing; nor of the entries "validation" and "test" of what describes the data.
 EVALUATION_ONLY = ("Experiment.evaluation_splits", "Experiment.evaluation_batch_size", "Experiment.coco_ap")
@@ -70,8 +70,10 @@ def refuse_foreign(workdir):
 def read_config(workdir):
     """The text of a run's configuration."""
     try:
-        return read_text(pathlib.Path(workdir) / CONFIG)
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(pathlib.Path(workdir) / CONFIG)
+        gin_files.settings(text)
+        return text
+    except (OSError, UnicodeDecodeError, GlimpseError) as error:
         raise GlimpseError(f"{workdir}/{CONFIG} cannot be read ({error}); name another directory") from error
 
 
@@ -80,15 +82,7 @@ def read_results(workdir):
     path = pathlib.Path(workdir) / RESULTS
     if not path.is_file():
         return {}
-    try:
-        results = json.loads(read_text(path))
-        parts = ("metrics", "policy", "proposal_recall", "seconds")
-        if not all(isinstance(results.get(part, {}), dict) for part in parts):
-            raise ValueError("it has another shape")
-        return results
-    except (OSError, ValueError, AttributeError) as error:
-        raise GlimpseError(
-            f"{path} cannot be read ({error}); remove it, and experiments.evaluate writes it again") from None
+    return read_results_file(path, "remove it, and experiments.evaluate writes it again")
 
 
 def same_training(text, other):

@@ -1,11 +1,11 @@
 """What a run keeps of its training data, so that the network can be used where they are not: its data.json."""
 
-import json
 import pathlib
 from typing import NamedTuple
 
-from glimpse.errors import GlimpseError
-from glimpse.files import read_text, write_json
+from glimpse.data.image_files import LIMIT
+from glimpse.files import write_json
+from glimpse.json_files import LARGEST, fields, list_of, number, one_of_shapes, read_json, text
 
 DATA = "data.json"
 
@@ -35,14 +35,20 @@ def write_trained_on(workdir, value):
 
 def read_trained_on(workdir):
     """The TrainedOn of a run. Raises: GlimpseError where its file is missing or damaged."""
-    path = pathlib.Path(workdir) / DATA
-    try:
-        value = TrainedOn(**{name: tuple(values) for name, values in json.loads(read_text(path)).items()})
-        sound = (value.class_names and all(isinstance(name, str) for name in value.class_names)
-                 and len(value.category_ids) == len(value.class_names) and len(value.image_shape) == 3
-                 and all(isinstance(side, int) and side > 0 for side in value.image_shape))
-        if not sound:
-            raise ValueError("it has another shape")
-        return value
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise GlimpseError(f"{path} cannot be read ({error}); train the run again, with --overwrite") from error
+    return TrainedOn(**{name: tuple(values) for name, values in read_json(
+        pathlib.Path(workdir) / DATA, _shape, "train the run again, with --overwrite").items()})
+
+
+_ID = one_of_shapes("a whole number or a text", number(-LARGEST, LARGEST, whole=True), text)
+_FIELDS = fields({"class_names": list_of(text, least=1), "category_ids": list_of(_ID),
+                  "image_shape": list_of(number(1, LIMIT, whole=True), least=3, most=3)})
+
+
+def _shape(value, place):
+    _FIELDS(value, place)
+    if len(value) > len(TrainedOn._fields):
+        raise ValueError(f"it has more than {', '.join(TrainedOn._fields)}")
+    if not len(set(value["class_names"])) == len(value["class_names"]) == len(value["category_ids"]):
+        raise ValueError("class_names are not as many as category_ids, or are given twice")
+    if value["image_shape"][0] * value["image_shape"][1] > LIMIT:
+        raise ValueError(f"image_shape is {value['image_shape']}")

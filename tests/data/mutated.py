@@ -1,5 +1,6 @@
 """Values, texts and encodings that annotation files hold by mistake or by malice, drawn from a generator."""
 
+import copy
 import string
 
 DEEP = "@@deep@@"  # stands for a list that is nested too deeply to be read
@@ -63,8 +64,8 @@ def mutate(random, content, values=VALUES):
         parent = parent[key]
     key = path[-1]
     match random.choice(["replace", "replace", "remove", "double"]):
-        case "replace": parent[key] = random.choice(values)
+        case "replace": parent[key] = copy.deepcopy(random.choice(values))
         case "remove": del parent[key]
         case _ if isinstance(parent, list): parent.insert(key, parent[key])
-        case _: parent[Again(key)] = random.choice([parent[key], random.choice(values)])
+        case _: parent[Again(key)] = copy.deepcopy(random.choice([parent[key], random.choice(values)]))
     return path

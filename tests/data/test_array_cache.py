@@ -1,3 +1,4 @@
+import os
 import random
 
 import numpy as np
@@ -28,12 +29,12 @@ def test_a_broken_file_is_named_with_its_cure(cache):
     for content in (b"", b"boxes", whole[:60], b"PK\3\4", whole.replace(b"(2, 4)", b"(2,99)"),
                     whole.replace(b"'<u2'", b"'|O8'")):
         path.write_bytes(content)
-        with pytest.raises(GlimpseError, match=r"\.npy is broken \(.*\); remove it, and it is computed again") as error:
+        with pytest.raises(GlimpseError, match=r"\.npz is broken \(.*\); remove it, and it is computed again") as error:
             cache.load(path)
         assert str(error.value).isprintable()
-    for number in range(500):
+    for number in range(int(os.environ.get("GLIMPSE_MUTATIONS", 2400)) // 8):
         path.write_bytes(broken(random.Random(number), whole))
         try:
-            assert cache.load(path).shape[1] == 4
+            np.testing.assert_array_equal(cache.load(path), np.ones([2, 4]))
         except GlimpseError as error:
             assert str(path) in str(error) and str(error).isprintable()

@@ -27,12 +27,12 @@ def test_a_map_is_computed_once_for_an_image_and_the_weights(tmp_path):
     cache = FeatureCache(tmp_path, backbone)
     maps = cache(IMAGES)
     np.testing.assert_allclose(maps, backbone(IMAGES), rtol=1e-5, atol=1e-4)
-    assert maps.dtype == np.float32 and len(list(tmp_path.rglob("*.npy"))) == 3
+    assert maps.dtype == np.float32 and len(list(tmp_path.rglob("*.npz"))) == 3
 
     cache.backbone = lambda image: pytest.fail("computed again")
     np.testing.assert_array_equal(cache(IMAGES[::-1]), maps[::-1])
     other = FeatureCache(tmp_path, frozen(seed=1))
-    assert np.abs(other(IMAGES) - maps).max() > 0.1 and len(list(tmp_path.rglob("*.npy"))) == 6
+    assert np.abs(other(IMAGES) - maps).max() > 0.1 and len(list(tmp_path.rglob("*.npz"))) == 6
 
 
 def test_an_image_is_known_by_its_content_and_shape(tmp_path):
@@ -47,10 +47,10 @@ def test_a_broken_file_is_named(tmp_path):
     cache = FeatureCache(tmp_path, frozen())
     cache(IMAGES)
     cache.cache.path(IMAGES[1]).write_bytes(b"half a fi")
-    with pytest.raises(GlimpseError, match=r"\.npy is broken .*; remove it, and it is computed again"):
+    with pytest.raises(GlimpseError, match=r"\.npz is broken .*; remove it, and it is computed again"):
         cache(IMAGES)
-    np.save(cache.cache.path(IMAGES[1]), np.zeros([8, 12, 5], np.float32))
-    with pytest.raises(GlimpseError, match=r"\.npy is broken \(of shape \(8, 12, 5\)\); remove it"):
+    np.savez(cache.cache.path(IMAGES[1]), array=np.zeros([8, 12, 5], np.float32))
+    with pytest.raises(GlimpseError, match=r"\.npz is broken \(of shape \(8, 12, 5\)\); remove it"):
         cache(IMAGES)
 
 
@@ -62,7 +62,7 @@ def test_what_is_no_path_is_named(directory):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(GlimpseError, match=r"\.npy cannot be written .*; name a directory"):
+    with pytest.raises(GlimpseError, match=r"\.npz cannot be written .*; name a directory"):
         FeatureCache(tmp_path / "file", frozen())(IMAGES)
 
 
@@ -96,7 +96,7 @@ def test_an_experiment_learns_the_same_from_maps_that_are_kept(tmp_path, tiny):
         logs.append([line["class_loss"] + line["box_loss"] for line in read_metrics(workdir)])
     np.testing.assert_allclose(logs[1], logs[0], rtol=1e-3)
     # 6 steps of 2 of 8 scenes
-    assert len(set(np.round(logs[0], 4))) > 1 and len(list((tmp_path / "cache").rglob("*.npy"))) == 8
+    assert len(set(np.round(logs[0], 4))) > 1 and len(list((tmp_path / "cache").rglob("*.npz"))) == 8
 
 
 @pytest.mark.parametrize("binding", ["POOLING = 'crop'", "Experiment.framing = @Framing()"])

@@ -46,7 +46,7 @@ def test_what_was_computed_is_kept_by_content_and_mode(tmp_path, monkeypatch):
     proposals, image = SelectiveSearch(tmp_path), scene()
     boxes = proposals(image)
     np.testing.assert_array_equal(boxes, selective_search(image, "fast"))
-    assert boxes.dtype == np.float32 and len(list(tmp_path.rglob("*.npy"))) == 1
+    assert boxes.dtype == np.float32 and len(list(tmp_path.rglob("*.npz"))) == 1
     other = image.copy()
     other[0, 0, 0] ^= 1
     assert len({proposals.path(image), proposals.path(other), SelectiveSearch(tmp_path, "quality").path(image),
@@ -55,11 +55,11 @@ def test_what_was_computed_is_kept_by_content_and_mode(tmp_path, monkeypatch):
     monkeypatch.setattr("glimpse.data.selective_search.selective_search", lambda *_: pytest.fail("computed again"))
     np.testing.assert_array_equal(SelectiveSearch(tmp_path)(image.copy(), "another id"), boxes)
     np.testing.assert_array_equal(SelectiveSearch(tmp_path, most=3)(image), boxes[:3])
-    np.save(proposals.path(image), np.zeros([3, 5], np.uint16))
-    with pytest.raises(GlimpseError, match=r"\.npy is broken \(of shape \(3, 5\)\); remove it"):
+    np.savez(proposals.path(image), array=np.zeros([3, 5], np.uint16))
+    with pytest.raises(GlimpseError, match=r"\.npz is broken \(of shape \(3, 5\)\); remove it"):
         proposals(image)
     proposals.path(image).write_bytes(b"half a fi")
-    with pytest.raises(GlimpseError, match=r"\.npy is broken .*; remove it"):
+    with pytest.raises(GlimpseError, match=r"\.npz is broken .*; remove it"):
         proposals(image)
 
 

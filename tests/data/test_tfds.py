@@ -51,3 +51,9 @@ def test_faults_name_the_data_set(local):
         TFDS("dev", "voc/2007", str(local / "prepared"))
     with pytest.raises(GlimpseError, match="TFDS: 'no_such_set', split 'train': "):
         TFDS("train", "no_such_set", str(local))
+
+
+@pytest.mark.parametrize("name", ["huggingface:voc", "kubric:movi_a/256x256", "x:y:1.0.0", 3, None])
+def test_data_sets_of_others_whose_code_would_be_run_are_refused(name):
+    with pytest.raises(GlimpseError, match="TFDS.name must be that of a data set of TensorFlow Datasets itself"):
+        TFDS("train", name)

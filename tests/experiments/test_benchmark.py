@@ -153,3 +153,11 @@ def test_coverage_of_intervals_is_counted(tmp_path, capsys):
     assert normal["2"]["studentised bootstrap"]["width"] is None and normal["5"]["t"]["width"] > 3
     assert set(result["images"]["images"]["5"]) == {"t over seeds", "two-level percentile", "seeds and images"}
     assert "two-level percentile" in capsys.readouterr().out
+
+
+def test_memory_over_a_short_training(tmp_path, capsys):
+    benchmark.main(["memory", "--steps=20", "--runs=2", "--proposals=50", f"--json={tmp_path / 'x.json'}"])
+    result = json.loads((tmp_path / "x.json").read_text())
+    assert len(result["training"]) == 20 and len(result["evaluations"]) == 2
+    assert all(100 < value < 10_000 for value in (*result["training"], *result["evaluations"], result["proposals"]))
+    assert "evaluation with 50 proposals an image" in capsys.readouterr().out

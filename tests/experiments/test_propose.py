@@ -19,7 +19,7 @@ def test_it_fills_the_cache_once_and_prints_the_recall(flags, tmp_path, capsys):
     propose.main([*flags, "--split=train", "--split=validation"])
     printed = capsys.readouterr().out
     assert "train: 2 images" in printed and "validation: 2 images" in printed and "recall at IoU 0.7" in printed
-    files = list((tmp_path / "cache").rglob("*.npy"))
+    files = list((tmp_path / "cache").rglob("*.npz"))
     before = [file.stat().st_mtime_ns for file in files]
     assert len(files) == 1  # the four pictures are one
     propose.main([*flags, "--split=train", "--images=1"])

@@ -142,3 +142,11 @@ def test_a_run_that_is_evaluated_otherwise_is_waiting_and_its_training_stays(tmp
     assert plan(tmp_path, runs)[0] == {} and list(plan(tmp_path, wider)[0]) == ["SEED=0"]
     with pytest.raises(GlimpseError, match="another configuration"):
         plan(tmp_path, {"SEED=0": ("experiments/digits.gin", [*tiny, "TRAIN_STEPS = 7"])})
+
+
+def test_a_value_of_any_text_makes_a_directory_of_its_own(tmp_path):
+    runs = study(experiment="x.gin", grids=[{"DATA_ROOT": ["../../a", "/etc/b", "c\nd\0", "e" * 300, "e" * 301, "%"]}])
+    assert len(runs) == 6
+    for name in runs:
+        assert (tmp_path / name).parent == tmp_path and name.isprintable() and len(name.encode()) <= 200
+        (tmp_path / f"{name}.log").write_text("")

@@ -88,12 +88,13 @@ def test_errors_by_kind_and_undefined_metrics_are_columns(tmp_path, write_run):
         (None, "is no directory; give the directory of a study"),
         ({}, "holds no finished run .* run the study first"),
         ({"SEED=0/results.json": "{"}, "SEED=0/results.json cannot be read .* run it again"),
-        ({"SEED=0/results.json": "[1]"}, "SEED=0/results.json has no metrics"),
-        ({"SEED=0/results.json": '{"metrics": {"loss": 1.0}}'}, "SEED=0/results.json has no metrics"),
-        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": [1], "a": []}}'}, "SEED=0/results.json has a log"),
-        ({"SEED=0/results.json": '{"metrics": {}, "log": {"reward": [1]}}'}, "SEED=0/results.json has a log"),
-        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": 1}}'}, "SEED=0/results.json has a log"),
-        ({"SEED=0/results.json": '{"metrics": {}, "log": 1}'}, "SEED=0/results.json has a log"),
+        ({"SEED=0/results.json": "[1]"}, "results.json .*its content must be an object"),
+        ({"SEED=0/results.json": '{"metrics": {"loss": 1.0}}'}, "metrics.loss must be an object with fields"),
+        ({"SEED=0/results.json": "{}"}, "results.json .*it has no metrics"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": [1], "a": []}}'}, "json .*log must be a table"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": {"reward": [1]}}'}, "results.json .*log must be a table"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": {"step": 1}}'}, "results.json .*log must be a table"),
+        ({"SEED=0/results.json": '{"metrics": {}, "log": 1}'}, "results.json .*log must be a table"),
         ({"SEED=0/results.json": '{"metrics": {}, "policy_role": "boss"}'}, "has the policy_role 'boss'"),
         ({"photos/results.json": '{"metrics": {}}'}, "photos is not named by axes"),
         ({f"{name}/results.json": '{"metrics": {}}' for name in ("X=1,SEED=0", "X=1.0,SEED=0")}, "same axes"),
@@ -109,3 +110,25 @@ def test_what_is_no_study_is_named_in_one_line(tmp_path, files, message):
     with pytest.raises(ValueError, match=message) as error:
         read_study(study)
     assert "\n" not in str(error.value) and str(study) in str(error.value)
+
+
+@pytest.mark.parametrize("part, place", [
+    ({"metrics": {"test": {MAP: 1e308}}}, "metrics.test.voc10_map@0.50 must be a number from -1 to 1, not 1e.308"),
+    ({"metrics": {"test": {MAP: float("nan")}}}, "NaN is no number"),
+    ({"metrics": {"test": {MAP: True}}}, "must be a number from -1 to 1, not True"),
+    ({"seconds": {"train": -1}}, "seconds.train must be a number from 0 on"),
+    ({"seconds": [1]}, "seconds must be an object"),
+    ({"policy": {"test": {"glimpse 2": {"mean": 0.1}}}}, "policy.test.glimpse 2.mean must be an object"),
+    ({"errors": {"test": {"missed": {"count": "3"}}}}, "errors.test.missed.count must be a number from 0 on, not '3'"),
+    ({"parameters": "many"}, "parameters must be a number from 0 on, or null"),
+    ({"configuration": 3}, "configuration must be an object"),
+    ({"log": {"step": [1], "loss": [1e308]}}, "log must be a table"),
+    ({"versions": {"keras": 3}}, "versions.keras must be a text"),
+    ({"proposal_recall": {"test@0.5": 2}}, "must be a number from 0 to 1, not 2"),
+    ({"machine": {"cores": {}}}, "machine.cores must be a text, a number or a list of texts"),
+])
+def test_results_of_another_shape_and_absurd_numbers_are_named(tmp_path, write_run, part, place):
+    write_run(tmp_path, "SEED=0", 0.1, **part)
+    with pytest.raises(ValueError, match=f"SEED=0/results.json cannot .*{place}.*; remove the run and") as error:
+        read_study(tmp_path)
+    assert "\n" not in str(error.value)

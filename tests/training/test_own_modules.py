@@ -1,6 +1,7 @@
 """Whose code a run directory may run."""
 
 import json
+import multiprocessing
 import sys
 
 import pytest
@@ -61,7 +62,7 @@ def test_the_directory_of_the_gin_file_is_on_the_import_path_for_its_own_time(no
 
 def test_the_modules_of_a_training_are_noted_with_what_they_import(noted):
     workdir, name = noted
-    note = json.loads((workdir / own_modules.NOTE).read_text())
+    note = json.loads((workdir / own_modules.NOTE).read_text())["modules"]
     assert [each["name"] for each in note] == [name, f"{name}_sizes"]
     assert all(len(each["sha256"]) == 64 and each["path"].startswith(str(workdir.parent)) for each in note)
     read(workdir)
@@ -120,21 +121,72 @@ def test_a_foreign_run_runs_nothing_of_its_own(tmp_path, monkeypatch, line, mess
     assert not (tmp_path / "evil was here").exists() and "evil" not in sys.modules
 
 
+def vouched(workdir, path, key=None):
+    """A note of a module "evil", as it is or signed."""
+    modules = [{"name": "evil", "path": str(path), "sha256": own_modules._sha256(path)}]
+    note = modules if key is None else {"modules": modules, "signature": own_modules._signature(modules, key)}
+    (workdir / own_modules.NOTE).write_text(json.dumps(note))
+
+
 def test_a_note_that_came_with_the_run_proves_nothing(tmp_path, monkeypatch):
-    foreign(tmp_path / "run", "import evil")
-    path = tmp_path / "run" / "evil.py"
-    (tmp_path / "run" / own_modules.NOTE).write_text(json.dumps([
-        {"name": "evil", "path": str(path), "sha256": own_modules._sha256(path)}]))
+    """Neither for a module in the run's directory, nor for one that lies elsewhere, such as in a folder of all users.
+    """
     monkeypatch.chdir(tmp_path)
+    foreign(tmp_path / "run", "import evil")
+    elsewhere = tmp_path / "all users" / "evil.py"
+    elsewhere.parent.mkdir()
+    (tmp_path / "run" / "evil.py").rename(elsewhere)
+    (tmp_path / "run" / "evil.py").symlink_to(elsewhere)
+    own_key = own_modules._key(make=True)
+    for key in (None, b"", bytes(32), b"x" * 32):
+        for path in (elsewhere, tmp_path / "run" / "evil.py"):
+            vouched(tmp_path / "run", path, key)
+            with pytest.raises(GlimpseError, match="evil.py was not noted by a training of yours .* --allow_import=ev"):
+                with restored("run"):
+                    pass
+    (tmp_path / "run" / "evil.py").unlink()
+    (tmp_path / "run" / "evil.py").write_text("open('evil was here', 'w').close()")
+    vouched(tmp_path / "run", tmp_path / "run" / "evil.py", own_key)
     with pytest.raises(GlimpseError, match="evil.py came with the run"):
         with restored("run"):
             pass
     assert not (tmp_path / "evil was here").exists()
 
 
+def test_a_note_that_was_changed_is_nobodys(noted):
+    workdir, name = noted
+    note = json.loads((workdir / own_modules.NOTE).read_text())
+    (workdir.parent / "mine" / f"{name}_sizes.py").write_text("print('changed')")
+    note["modules"][1]["sha256"] = own_modules._sha256(workdir.parent / "mine" / f"{name}_sizes.py")
+    (workdir / own_modules.NOTE).write_text(json.dumps(note))
+    with pytest.raises(GlimpseError, match="was not noted by a training of yours"):
+        read(workdir)
+
+
+def test_the_key_is_made_once_and_is_the_users_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    with multiprocessing.get_context("fork").Pool(8) as pool:
+        keys = pool.map(own_modules._key, [True] * 40)
+    path = tmp_path / "config" / "glimpse" / "key"
+    assert len(set(keys)) == 1 and len(keys[0]) == 32 and list(path.parent.iterdir()) == [path]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_where_no_key_can_be_kept_the_note_is_unsigned_and_the_log_says_so(noted, tmp_path, monkeypatch, caplog):
+    workdir, name = noted
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    with config.configuration(tmp_path / "mine" / "mine.gin") as text:
+        own_modules.write_note(workdir, text, tmp_path / "mine" / "mine.gin")
+    assert "key cannot be written" in caplog.text
+    with pytest.raises(GlimpseError, match="was not noted by a training of yours"):
+        read(workdir)
+    read(workdir, [name])
+
+
 def test_a_note_of_another_shape_is_one_line(tmp_path):
     foreign(tmp_path / "run", "import evil")
-    for text in ("[3]", "{", "[{}]"):
+    for text in ("[3]", "{", "[{}]", '{"modules": [], "signature": 3}', '{"modules": 3, "signature": null}'):
         (tmp_path / "run" / own_modules.NOTE).write_text(text)
         with pytest.raises(GlimpseError, match="modules.json cannot be read"):
             own_modules.trusted(tmp_path / "run")

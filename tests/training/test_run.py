@@ -86,6 +86,14 @@ def test_results_have_their_shape(tmp_path, text):
         run.read_results(tmp_path)
 
 
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"NUM_GLIMPSES = ", b"x = [1,\n", b"a\0b"])
+def test_a_garbled_configuration_is_named(tmp_path, text):
+    (tmp_path / run.CONFIG).write_bytes(text)
+    with pytest.raises(GlimpseError, match=f"{tmp_path}/config.gin cannot be read .*; name another directory") as error:
+        run.prepare(tmp_path, CONFIGURATION)
+    assert str(error.value).isprintable() and (tmp_path / run.CONFIG).read_bytes() == text
+
+
 def test_what_is_evaluated_makes_no_other_training():
     text = "Experiment.train_steps = %STEPS\nSTEPS = 3\nX.sizes = {'train': 1, 'test': 2}\n"
     for other in (text + "Experiment.coco_ap = True\nExperiment.evaluation_splits = ('test',)\n",

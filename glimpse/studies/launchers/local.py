@@ -1,6 +1,5 @@
 """Runs the command lines of a study on this machine, one process a run."""
 
-import json
 import os
 import signal
 import subprocess
@@ -10,10 +9,9 @@ import time
 from tqdm import tqdm
 
 from glimpse.errors import GlimpseError
-from glimpse.files import read_text
 from glimpse.training import lock, run, stopping
 from glimpse.training.environment import cores
-from glimpse.training.metrics_log import read_metrics
+from glimpse.training.metrics_log import last_step
 
 
 def launch(workdir, waiting, steps, jobs, is_waiting):
@@ -74,7 +72,7 @@ def launch(workdir, waiting, steps, jobs, is_waiting):
                         failed.append(name)
                     bar.write(_outcome(workdir, name, status))
                 bar.set_postfix_str(f"{len(running)} runs at work, {len(queue)} waiting", refresh=False)
-                bar.update(ended + sum(_last_step(workdir / name) for name in running) - bar.n)
+                bar.update(ended + sum(last_step(workdir / name) for name in running) - bar.n)
         finally:  # of a fault of this program too: no training is left behind
             _end(running)
             for process in running.values():
@@ -97,13 +95,6 @@ def _end(running):
         process.terminate()
 
 
-def _last_step(directory):
-    try:
-        return read_metrics(directory)[-1]["step"]
-    except (IndexError, ValueError):  # the training itself says what is wrong with its log
-        return 0
-
-
 def _is_to_run(is_waiting, name):
     try:
         return is_waiting(name)
@@ -118,8 +109,11 @@ def _outcome(workdir, name, status):
         log = workdir / f"{name}.log"
         lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
         return f"{outcome} {name}, exit status {status}: {lines[-1] if lines else 'nothing was printed'} (log: {log})"
-    results = json.loads(read_text(workdir / name / run.RESULTS))
-    split, metrics = list(results["metrics"].items())[-1]
+    try:
+        results = run.read_results(workdir / name)
+        split, metrics = list(results["metrics"].items())[-1]
+    except (GlimpseError, KeyError, IndexError) as error:
+        return f"done {name}, but its results are not to be had: {error}"
     score = metrics.get("voc10_map@0.50:0.95")
     known = f"mAP {100 * score:.1f}" if score is not None else f"mAP undefined (no object of the {split} split counts),"
-    return f"done {name}: {known} in {sum(results['seconds'].values()):.0f} s"
+    return f"done {name}: {known} in {sum(results.get('seconds', {}).values()):.0f} s"

@@ -1,11 +1,10 @@
 """The sections of a report, as Markdown, in its order."""
 
-import json
 
 import numpy as np
 import pandas as pd
 
-from glimpse.errors import GlimpseError
+from glimpse.json_files import fields, list_of, read_json, text
 from glimpse.studies.report.tables import axes_shown, axis_value, intervals, markdown, or_dash, p_value
 from glimpse.studies.runs import axes_of, cell_axes_of
 from glimpse.studies.tables import cells_of
@@ -101,10 +100,8 @@ def _what_was_run(runs, directory):
     plan = directory / "study.json"
     missing = []
     if plan.exists():
-        try:
-            missing = [name for name in json.loads(plan.read_text(encoding="utf-8"))["runs"] if name not in runs.index]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise GlimpseError(f'{plan} must hold {{"runs": [names]}} ({error!r}); run the study again') from None
+        planned = read_json(plan, fields({"runs": list_of(text)}), "run the study again")["runs"]
+        missing = [name for name in planned if name not in runs.index]
     lines.append(f"* finished: {len(runs)} runs" + (f"; **missing: {len(missing)}**" if missing else ""))
     lines += [f"  * missing: `{name}`" for name in missing]
     return "\n".join(lines)
