@@ -131,7 +131,7 @@ def training_step(twin, batch, weight_decay, size):
             loss = loss + weight_decay / 2 * sum(p.square().sum() for p in twin.parameters() if p.ndim > 1)
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return loss.item()
 
     return step
 

@@ -8,15 +8,10 @@ import tensorflow as tf
 from glimpse.errors import GlimpseError, one_of, real_number, whole_number
 from glimpse.network.policies import role_of
 from glimpse.randomness import stateless_seed
+from glimpse.training import optimizers  # noqa: F401  configurations choose among them
 from glimpse.training.diagnostics import Agreement, episode_statistics, statistic_names
 from glimpse.training.estimators import Episodes
 from glimpse.training.objectives import answer_quality, detection_loss, relabelled
-
-for _optimizer in (keras.optimizers.Adam, keras.optimizers.SGD):
-    gin.external_configurable(_optimizer, module="keras.optimizers")
-for _schedule in (keras.optimizers.schedules.CosineDecay, keras.optimizers.schedules.PiecewiseConstantDecay,
-                  keras.optimizers.schedules.PolynomialDecay):
-    gin.external_configurable(_schedule, module="keras.optimizers.schedules")
 
 
 @gin.register
