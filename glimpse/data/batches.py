@@ -170,8 +170,8 @@ def true_boxes(examples):
 class EvaluationBatch(NamedTuple):
     """Images with all their proposals.
 
-    examples: list of Example as the data set has them. All else is in pixels of `images`: an example's boxes times its
-    row of `scales`.
+    examples: list of Example as the data set has them. All else but `unscaled` is in pixels of `images`: an example's
+    boxes times its row of `scales`.
     """
 
     examples: list
@@ -181,19 +181,20 @@ class EvaluationBatch(NamedTuple):
     is_proposal: np.ndarray  # bool [B, N], False where an image has fewer proposals than others
     objects: np.ndarray  # float32 [B, G, 4], see `true_boxes`
     scales: np.ndarray  # float32 [B, 4]
+    unscaled: list  # of the proposals [N, 4] of each image in pixels of its example, as they were given
 
 
 def evaluation_batches(examples, proposals, batch_size, framing=None):
     """All examples in order: yields EvaluationBatch."""
     for first in range(0, len(examples), batch_size):
         chosen = [examples[index] for index in range(first, min(first + batch_size, len(examples)))]
-        placed, scales = chosen, [np.ones(4, np.float32)] * len(chosen)
-        proposed = [proposals(e.image, e.id) for e in chosen]
+        unscaled = [proposals(e.image, e.id) for e in chosen]
+        placed, proposed, scales = chosen, unscaled, [np.ones(4, np.float32)] * len(chosen)
         if framing is not None:
-            placed, proposed, scales = zip(*map(framing.place, chosen, proposed))
+            placed, proposed, scales = zip(*map(framing.place, chosen, unscaled))
         counts = np.array([len(p) for p in proposed])
         padded = np.zeros([len(chosen), counts.max(), 4], np.float32)
         for row, p in zip(padded, proposed):
             row[:len(p)] = p
         yield EvaluationBatch(chosen, *_stack(placed, framing), padded, np.arange(counts.max()) < counts[:, None],
-                              true_boxes(placed)[0], np.stack(scales))
+                              true_boxes(placed)[0], np.stack(scales), unscaled)
