@@ -100,16 +100,17 @@ def _tasks(network, bindings):
     with config.configuration(file, [*own, *bindings, STILL]):
         experiment = Experiment(trained_on=TrainedOn(DigitScenes.class_names, range(1, 11), (side, side, channels)))
     trainer, detector = experiment.trainer, experiment.detector
-    batch, proposals = _batch(experiment, side, channels)
+    batch, proposals = _batch(experiment, side)
     _draw_heads(detector, batch)
-    images, feature_map = batch["images"][:1], batch["feature_map"][:1] if "feature_map" in batch else None
+    images, feature_map, sizes = (batch[name][:1] if name in batch else None
+                                  for name in ("images", "feature_map", "sizes"))
 
     ours_step = tf.function(trainer.train_step)
 
     @tf.function
     def ours_detect(images, proposals, feature_map):
-        rollout = detector(images, proposals, tf.constant([0, 0]), feature_map=feature_map)
-        return suppress(*detector.predictions(rollout, images)), rollout.logits[0, :, -1]
+        rollout = detector(images, proposals, tf.constant([0, 0]), sizes=sizes, feature_map=feature_map)
+        return suppress(*detector.predictions(rollout, images, sizes)), rollout.logits[0, :, -1]
 
     twin, torch_batch = torch_twin.Twin(detector), torch_twin.batch_of(batch)
     one = {name: part[:1] for name, part in torch_batch.items()}
@@ -135,7 +136,7 @@ def _tasks(network, bindings):
     }, differences
 
 
-def _batch(experiment, side, channels):
+def _batch(experiment, side):
     """A training batch as tensors, of digit scenes scaled to the side of an image; 772 proposals [1, N, 4]."""
     scenes, grid = DigitScenes("train", {"train": experiment.batch_size}), WindowGrid()
     batch = next(iter(training_batches(scenes, grid, experiment.sampling, experiment.batch_size, 0, 0, 1)))
@@ -143,7 +144,7 @@ def _batch(experiment, side, channels):
     if scale != 1:
         random = np.random.default_rng(0)
         batch |= {name: batch[name] * scale for name in ("rois", "targets", "objects")}
-        batch["images"] = tf.zeros([experiment.batch_size, side, side, channels], tf.uint8)
+        del batch["images"]
         batch["sizes"] = tf.fill([experiment.batch_size, 2], side)
         batch["feature_map"] = tf.constant(random.standard_normal((experiment.batch_size, *MAP)), tf.float32)
     return batch, proposals * scale
@@ -151,7 +152,8 @@ def _batch(experiment, side, channels):
 
 def _draw_heads(detector, batch):
     """Heads of a standard deviation of 2 over the RoIs of a batch, with background ahead of the classes."""
-    rollout = detector(batch["images"], batch["rois"], tf.constant([0, 0]), feature_map=batch.get("feature_map"))
+    rollout = detector(batch.get("images"), batch["rois"], tf.constant([0, 0]), sizes=batch["sizes"],
+                       feature_map=batch.get("feature_map"))
     fused = tf.reshape(rollout.fused[:, :, -1], [-1, rollout.fused.shape[-1]]).numpy()
     head, = detector.class_heads
     kernel = np.random.default_rng(1).standard_normal(head.kernel.shape).astype("float32")

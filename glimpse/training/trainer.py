@@ -131,7 +131,7 @@ class Trainer(keras.Model):
             call_arguments = self.estimator.call_arguments(self.detector.policy, seed, numbers, num_glimpses)
 
         with tf.GradientTape() as tape:
-            rollout = self.detector(batch["images"], batch["rois"], seed, dropout=True,
+            rollout = self.detector(batch.get("images"), batch["rois"], seed, dropout=True,
                                     proposal_of=tf.constant(roi_of, tf.int32) if self.episodes > 1 else None,
                                     sizes=batch["sizes"], feature_map=batch.get("feature_map"),
                                     objects=batch["objects"], **call_arguments)
