@@ -6,7 +6,7 @@ import pathlib
 from experiments.launch import exit_on_error
 from glimpse.files import write_json
 
-BENCHMARKS = ("roi_pooling", "glimpses", "input_pipeline", "coverage", "memory")
+BENCHMARKS = ("roi_pooling", "glimpses", "input_pipeline", "coverage", "memory", "peer")
 
 
 @exit_on_error

@@ -8,21 +8,16 @@ is compiled; `ours, shapes unknown` is the same function traced once for every s
 corners of a box uniform over the map, or boxes of 8 x 8 cells on maps of growing size.
 """
 import functools
-import multiprocessing
 import os
-import platform
 import sys
-import time
 
-# Before TensorFlow: imported after it, torchvision ends the process, as both bring an LLVM of their own.
-try:
-    import torch
-    import torchvision
-except ImportError:
-    torch = torchvision = None
+from experiments.benchmark import in_turn  # first, as it imports torchvision before TensorFlow
+
+# isort: split
 import numpy as np
 import tensorflow as tf
 
+from experiments.benchmark.in_turn import in_new_process, interleaved, medians, torch, torchvision, use_threads
 from glimpse.ops import roi_align, roi_pool
 
 OPERATORS = {"roi_pool": roi_pool, "roi_align": roi_align}  # of the same names in torchvision
@@ -36,13 +31,10 @@ WORKLOADS = (
     *(((1, side, side, 64), 256, 7, 8) for side in (24, 96, 192)),
 )
 THREADS = 1, 2
-SLOW_SECONDS = 20.0   # what takes longer, as the map_fn layer with its gradient at 2,000 RoIs, is run only once
-WARM_SECONDS = 0.5    # what takes less is run once, untimed, before every timed run: see `_interleaved`
 SIDES = (0.1, 0.25, 0.5, 0.75, 1.0)
-MALLOC = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")
 # Every large buffer goes back to the system, so that memory can be told. With oneDNN, TensorFlow pools its memory, and
 # a second call would seem to need none.
-RETURN_MEMORY = {"TF_ENABLE_ONEDNN_OPTS": "0"} | {name: "131072" for name in MALLOC}
+RETURN_MEMORY = {"TF_ENABLE_ONEDNN_OPTS": "0"} | {name: "131072" for name in in_turn.MALLOC}
 
 
 def add_flags(parser):
@@ -52,18 +44,18 @@ def add_flags(parser):
 def run(options, workloads=WORKLOADS, sides=SIDES, threads=THREADS, memory=True):
     """Times and measures everything; a dictionary of plain numbers and strings."""
     runs, operator = options.runs, options.operator
-    result = {"machine": _machine(), "versions": _versions(), "operator": operator, "runs": runs,
+    result = {"machine": in_turn.machine(), "versions": in_turn.versions(), "operator": operator, "runs": runs,
               "left_out": _left_out()}
     # The usual layer takes minutes, and is timed once only.
     result["timed"] = [
         {"threads": count,
-         "workloads": _in_new_process(_time_workloads, operator, count, workloads, runs, count == max(threads))}
+         "workloads": in_new_process(_time_workloads, operator, count, workloads, runs, count == max(threads))}
         for count in threads]
     result["box_sides"] = (
-        _in_new_process(_time_box_sides, operator, max(threads), sides, workloads[0], runs) if sides else [])
+        in_new_process(_time_box_sides, operator, max(threads), sides, workloads[0], runs) if sides else [])
     if memory:
         for name in ("ours", "ours, shapes unknown", *(["torchvision"] if torch else [])):
-            measured = _in_new_process(_peak_memory, operator, name, workloads, settings=RETURN_MEMORY)
+            measured = in_new_process(_peak_memory, operator, name, workloads, settings=RETURN_MEMORY)
             result.setdefault("peak_mib", {})[name] = measured
     result["machine"]["load_after"] = os.getloadavg()[0]
     return result
@@ -71,12 +63,9 @@ def run(options, workloads=WORKLOADS, sides=SIDES, threads=THREADS, memory=True)
 
 def table(result):
     """The result as text."""
-    machine = result["machine"]
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, "
-        f"load {machine['load_before']:.1f} to {machine['load_after']:.1f}, "
-        + ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
-        f"{result['operator']}, median of {result['runs']} runs; allocator: {machine['allocator']}",
+        in_turn.heading(result["machine"], result["versions"]),
+        f"{result['operator']}, median of {result['runs']} runs; allocator: {result['machine']['allocator']}",
         "each column forward / forward and back; over ours: how many times the time of ours, median over the turns",
         *result["left_out"]]
     for timed in result["timed"]:
@@ -113,7 +102,7 @@ def _title(workload):
 
 
 def _time_workloads(operator, threads, workloads, runs, usual_layer):
-    _use_threads(threads)
+    use_threads(threads)
     return [_time_workload(operator, *workload, runs, usual_layer) for workload in workloads]
 
 
@@ -123,20 +112,16 @@ def _time_workload(operator, shape, rois, pooled_size, box_cells, runs, usual_la
     functions = {}
     for name, contender in _contenders(operator, usual_layer).items():
         functions[name, "forward"], functions[name, "both"] = contender(*arrays, pooled_size)
-    times = _interleaved(functions, runs)
+    times = interleaved(functions, runs)
     contenders = {}
     for (name, key), turns in times.items():
-        over_ours = np.median(turns / times["ours", key][:len(turns)], axis=0)
-        wall, cpu = 1000 * np.median(turns, axis=0)
-        contenders.setdefault(name, {})[key] = {
-            "wall_ms": float(wall), "cpu_ms": float(cpu), "over_ours_wall": float(over_ours[0]),
-            "over_ours_cpu": float(over_ours[1]), "runs": len(turns)}
+        contenders.setdefault(name, {})[key] = medians(turns, times["ours", key])
     return {"features": list(shape), "rois": rois, "pooled_size": pooled_size, "box_cells": box_cells,
             "contenders": contenders}
 
 
 def _time_box_sides(operator, threads, sides, workload, runs):
-    _use_threads(threads)
+    use_threads(threads)
     return [_time_box_side(operator, side, workload, runs) for side in sides]
 
 
@@ -149,36 +134,8 @@ def _time_box_side(operator, side, workload, runs):
     functions = {
         name: contender(features, boxes, upstream, pooled_size)[0]
         for name, contender in _contenders(operator, False).items()}
-    times = _interleaved(functions, runs)
+    times = interleaved(functions, runs)
     return {"side": side, "ms": {name: 1000 * float(np.median(turns[:, 0])) for name, turns in times.items()}}
-
-
-def _use_threads(count):
-    tf.config.threading.set_intra_op_parallelism_threads(count)
-    tf.config.threading.set_inter_op_parallelism_threads(count)
-    if torch:
-        torch.set_num_threads(count)
-
-
-def _interleaved(functions, runs):
-    """Of every function (wall, CPU) seconds of its runs, [runs, 2]; one run, the first, of those that are very slow."""
-    first = {name: _seconds(function) for name, function in functions.items()}
-    functions = {name: function for name, function in functions.items() if first[name][0] < SLOW_SECONDS}
-    first |= {name: _seconds(function) for name, function in functions.items()}   # without its compilation
-    times = {name: [] if name in functions else [seconds] for name, seconds in first.items()}
-    for _ in range(runs):
-        for name, function in functions.items():
-            # So that it finds caches and allocator as it left them itself, as in a loop, and not as its rival did.
-            if first[name][0] < WARM_SECONDS:
-                function()
-            times[name].append(_seconds(function))
-    return {name: np.array(turns) for name, turns in times.items()}
-
-
-def _seconds(function):
-    wall, cpu = time.perf_counter(), time.process_time()
-    function()
-    return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def _arrays(shape, rois, pooled_size, box_cells=None):
@@ -272,20 +229,6 @@ def _torchvision(operator, features, boxes, upstream, pooled_size):
     return forward, both
 
 
-def _in_new_process(function, *arguments, settings={}):
-    """Runs it where nothing ran before, with these environment variables."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            return pool.apply(function, arguments)
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-
-
 def _peak_memory(operator, name, workloads):
     """MiB that a call takes at its peak, its result included and its inputs not, forward and both, for every
     workload."""
@@ -312,23 +255,4 @@ def _status(key):
 
 
 def _left_out():
-    return [] if torch else [
-        "torchvision is not installed, and left out: pip install torch==2.14.1 torchvision==0.29.1"]
-
-
-def _versions():
-    versions = {"Python": platform.python_version(), "TensorFlow": tf.__version__, "NumPy": np.__version__}
-    return versions | ({"torch": torch.__version__, "torchvision": torchvision.__version__} if torch else {})
-
-
-def _machine():
-    with open("/proc/cpuinfo") as file:
-        processor = next((line.split(":")[1].strip() for line in file if line.startswith("model name")),
-                         platform.machine())
-    allocator = {name: os.environ[name] for name in MALLOC if name in os.environ}
-    return {
-        "processor": processor,
-        "cores": len(os.sched_getaffinity(0)),
-        "load_before": os.getloadavg()[0],
-        "allocator": ", ".join(f"{name}={value}" for name, value in allocator.items()) or "as glibc has it",
-    }
+    return [] if torch else [f"torchvision is not installed, and left out: {in_turn.TORCH}"]

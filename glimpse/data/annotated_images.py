@@ -110,6 +110,15 @@ class AnnotatedImages:
         id, path, boxes, labels, difficult = self._checked[index]
         return Example(id, read_image(path, self.frame, self._most_pixels), boxes, labels, difficult)
 
+    def stamp(self, index):
+        """Of the file of an image: what changes when it is written, (nanoseconds, bytes)."""
+        path = self._checked[index][1]
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise Fault("no such image file", path, error.strerror) from error
+        return status.st_mtime_ns, status.st_size
+
     def _probe(self, annotation):
         """(width, height) of an annotation's image and whether its frame is in doubt, or the Fault that it has."""
         if isinstance(annotation, Fault):

@@ -97,14 +97,15 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
         first_step: the first step of the batches.
         last_step: the step after the last one.
         framing: Framing; None where all images are of one size.
-        features: callable, images -> feature maps, such as a `glimpse.data.feature_cache`; None leaves them to the
-            network.
+        features: FeatureCache, whose maps stand in place of the images; None leaves them to the network. An image of
+            which a data set tells the `stamp` is read, and looked up by its content, when it is first needed; then no
+            more until its stamp changes.
 
     Returns:
-        a tf.data.Dataset of dicts: images uint8 [B, H, W, C], sizes int32 [B, 2] (height, width without padding), rois
-        float32 [B, R, 4], classes int32 [B, R] (0 = background), targets float32 [B, R, 4]; objects float32 [B, G, 4],
-        the true boxes that are not difficult, and their object_classes int32 [B, G], 1 .. K, both filled up with zeros;
-        and, of `features`, feature_map float32 [B, h, w, D].
+        a tf.data.Dataset of dicts: images uint8 [B, H, W, C] or, of `features`, feature_map float32 [B, h, w, D]; sizes
+        int32 [B, 2] (height, width without padding), rois float32 [B, R, 4], classes int32 [B, R] (0 = background),
+        targets float32 [B, R, 4]; objects float32 [B, G, 4], the true boxes that are not difficult, and their
+        object_classes int32 [B, G], 1 .. K, both filled up with zeros.
     """
     batch_size = whole_number("batch_size", batch_size)
 
@@ -112,25 +113,44 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
     def order(epoch):
         return generator(seed, "order", epoch).permutation(len(examples))
 
+    kept = {}  # (index, flip) -> (the stamp of the image, what `placed` says of it)
+
+    def placed(index, flip):
+        """An example without its image, its proposals, (height, width), and the image or the file of its map."""
+        stamp = examples.stamp(index) if features and hasattr(examples, "stamp") else None
+        known, found = kept.get((index, flip), (None, None))
+        if stamp is not None and known == stamp and found[3].exists():
+            return found
+        example = examples[index]
+        proposed = proposals(example.image, example.id)
+        if framing is not None:
+            example, proposed, _ = framing.place(example, proposed, flip)
+        image = example.image
+        shown = features.path(_stack([image], framing)) if features else image
+        found = example._replace(image=None), proposed, image.shape[:2], shown
+        if stamp is not None:
+            kept[index, flip] = stamp, found
+        return found
+
     def batch(step):
         places = (divmod(place, len(examples)) for place in range(step * batch_size, (step + 1) * batch_size))
-        chosen = [examples[int(order(epoch)[position])] for epoch, position in places]
-        proposed = [proposals(e.image, e.id) for e in chosen]
+        indices = [int(order(epoch)[position]) for epoch, position in places]
+        flips = [False] * batch_size
         if framing is not None:
             flips = generator(seed, "flip", step).random(batch_size) < framing.flip
-            chosen, proposed, _ = zip(*map(framing.place, chosen, proposed, flips))
+        chosen, proposed, sizes, shown = zip(*(placed(index, bool(flip)) for index, flip in zip(indices, flips)))
+        _check_sizes(chosen, sizes, framing)
         random = generator(seed, "rois", step)
         rois = [sampling(p, e.boxes, e.labels, random, e.difficult) for e, p in zip(chosen, proposed)]
-        images, sizes = _stack(chosen, framing)
         objects, object_classes = true_boxes(chosen)
-        return {"images": images, "sizes": sizes, "objects": objects, "object_classes": object_classes,
-                **({"feature_map": features(images)} if features else {}),
+        return {**({"feature_map": features.load(shown)} if features else {"images": _stack(shown, framing)}),
+                "sizes": np.array(sizes, np.int32), "objects": objects, "object_classes": object_classes,
                 **{name: np.stack(part) for name, part in zip(("rois", "classes", "targets"), zip(*rois))}}
 
     first = batch(first_step)
     shapes = {name: value.shape for name, value in first.items()}
     shapes |= {"objects": (batch_size, None, 4), "object_classes": (batch_size, None)}
-    if framing is not None and framing.canvas is None:
+    if not features and framing is not None and framing.canvas is None:
         shapes["images"] = (batch_size, None, None, shapes["images"][3])
 
     def load(step):
@@ -144,17 +164,17 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
     return tf.data.Dataset.range(first_step, last_step).map(load, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
-def _stack(examples, framing):
-    """The images of a batch, uint8 [B, H, W, C], and their own sizes, int32 [B, 2]."""
-    images = [e.image for e in examples]
-    sizes = np.array([image.shape[:2] for image in images], np.int32)
-    if framing is not None:
-        return framing.stack(images), sizes
-    other = (sizes != sizes[0]).any(axis=1).argmax()
-    if other:
+def _check_sizes(examples, sizes, framing):
+    """Raises GlimpseError where the images of a batch differ in size, and nothing frames them."""
+    other = next((place for place, size in enumerate(sizes) if size != sizes[0]), None)
+    if framing is None and other:
         raise GlimpseError(f"images {examples[0].id} and {examples[other].id} of one batch differ in size; "
                            "set Experiment.framing = @Framing() to scale and pad them")
-    return np.stack(images), sizes
+
+
+def _stack(images, framing):
+    """The images of a batch, uint8 [B, H, W, C]."""
+    return np.stack(images) if framing is None else framing.stack(images)
 
 
 def true_boxes(examples):
@@ -174,8 +194,8 @@ def true_boxes(examples):
 class EvaluationBatch(NamedTuple):
     """Images with all their proposals.
 
-    examples: list of Example as the data set has them. All else is in pixels of `images`: an example's boxes times its
-    row of `scales`.
+    examples: list of Example as the data set has them. All else but `unscaled` is in pixels of `images`: an example's
+    boxes times its row of `scales`.
     """
 
     examples: list
@@ -185,19 +205,23 @@ class EvaluationBatch(NamedTuple):
     is_proposal: np.ndarray  # bool [B, N], False where an image has fewer proposals than others
     objects: np.ndarray  # float32 [B, G, 4], see `true_boxes`
     scales: np.ndarray  # float32 [B, 4]
+    unscaled: list  # of the proposals [N, 4] of each image in pixels of its example, as they were given
 
 
 def evaluation_batches(examples, proposals, batch_size, framing=None):
     """All examples in order: yields EvaluationBatch."""
     for first in range(0, len(examples), batch_size):
         chosen = [examples[index] for index in range(first, min(first + batch_size, len(examples)))]
-        placed, scales = chosen, [np.ones(4, np.float32)] * len(chosen)
-        proposed = [proposals(e.image, e.id) for e in chosen]
+        unscaled = [proposals(e.image, e.id) for e in chosen]
+        placed, proposed, scales = chosen, unscaled, [np.ones(4, np.float32)] * len(chosen)
         if framing is not None:
-            placed, proposed, scales = zip(*map(framing.place, chosen, proposed))
+            placed, proposed, scales = zip(*map(framing.place, chosen, unscaled))
+        images, sizes = [e.image for e in placed], [e.image.shape[:2] for e in placed]
+        _check_sizes(placed, sizes, framing)
         counts = np.array([len(p) for p in proposed])
         padded = np.zeros([len(chosen), counts.max(), 4], np.float32)
         for row, p in zip(padded, proposed):
             row[:len(p)] = p
-        yield EvaluationBatch(chosen, *_stack(placed, framing), padded, np.arange(counts.max()) < counts[:, None],
-                              true_boxes(placed)[0], np.stack(scales))
+        yield EvaluationBatch(chosen, _stack(images, framing), np.array(sizes, np.int32), padded,
+                              np.arange(counts.max()) < counts[:, None], true_boxes(placed)[0], np.stack(scales),
+                              unscaled)

@@ -39,15 +39,16 @@ class FeatureCache:
         self.backbone = tf.function(lambda images: backbone(images))  # three times faster than layer by layer
         self._warned = False
 
-    def __call__(self, images):
-        """uint8 [B, H, W, C], padded as the network sees them -> float32 [B, h, w, D]."""
-        return np.stack([self._map(image) for image in images])
-
-    def _map(self, image):
-        path = self.cache.path(image)
+    def path(self, images):
+        """The file of the map of the one image uint8 [1, H, W, C], padded as the network sees it; made if need be."""
+        path = self.cache.path(images[0])
         if not path.exists():
             if not self._warned:
                 _LOG.warning("feature maps that are not in %s yet are computed when first needed", self.cache.directory)
                 self._warned = True
-            self.cache.save(path, self.backbone(image[None])[0].numpy())
-        return self.cache.load(path)
+            self.cache.save(path, self.backbone(images)[0].numpy())
+        return path
+
+    def load(self, paths):
+        """The maps in B such files, float32 [B, h, w, D]."""
+        return np.stack([self.cache.load(path) for path in paths])

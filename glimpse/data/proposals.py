@@ -1,5 +1,7 @@
 """Proposals: where a detector looks first."""
 
+import functools
+
 import gin
 import numpy as np
 
@@ -23,19 +25,25 @@ class WindowGrid:
         for name, values in (("sizes", sizes), ("aspect_ratios", aspect_ratios)):
             if not isinstance(values, (tuple, list)) or not values or min(values) <= 0:
                 raise GlimpseError(f"WindowGrid.{name} must be a list of numbers above 0, got {values!r}")
-        self.shapes = [(size / ratio**0.5, size * ratio**0.5) for size in sizes for ratio in aspect_ratios]
+        self.shapes = tuple((size / ratio**0.5, size * ratio**0.5) for size in sizes for ratio in aspect_ratios)
         self.stride = real_number("WindowGrid.stride", stride, minimum=0.05, maximum=1)
 
     def __call__(self, image, id=None):
-        """Proposals of an image [H, W, C], whatever its id: float32 [N, 4], xyxy in its pixels."""
-        windows = []
-        for height, width in self.shapes:
-            height, width = min(height, image.shape[0]), min(width, image.shape[1])
-            tops = _places(image.shape[0], height, self.stride)
-            lefts = _places(image.shape[1], width, self.stride)
-            top, left = (axis.reshape(-1) for axis in np.meshgrid(tops, lefts, indexing="ij"))
-            windows.append(np.stack([left, top, left + width, top + height], axis=-1))
-        return np.concatenate(windows).astype(np.float32)
+        """Proposals of an image [H, W, C], whatever its id: float32 [N, 4], xyxy in its pixels; read-only."""
+        return _grid(self.shapes, self.stride, *image.shape[:2])
+
+
+@functools.lru_cache(maxsize=32)  # sizes of images; a set of photographs has few
+def _grid(shapes, stride, image_height, image_width):
+    windows = []
+    for height, width in shapes:
+        height, width = min(height, image_height), min(width, image_width)
+        top, left = (axis.reshape(-1) for axis in np.meshgrid(
+            _places(image_height, height, stride), _places(image_width, width, stride), indexing="ij"))
+        windows.append(np.stack([left, top, left + width, top + height], axis=-1))
+    windows = np.concatenate(windows).astype(np.float32)
+    windows.flags.writeable = False  # they are shared by all images of a size
+    return windows
 
 
 def _places(length, window, stride):
@@ -57,10 +65,22 @@ def recall(proposals, examples, iou_thresholds, counts=(None,)):
     Returns:
         float [counts, thresholds] in 0..1; 0 where there is no object.
     """
-    best = []  # an array [counts, G] for each image
-    for example in examples:
-        overlaps = pairwise_iou(proposals(example.image, example.id), example.boxes[~example.difficult])
-        best.append(np.array([overlaps[:count].max(axis=0, initial=0) for count in counts]))
+    return recall_of([best_overlaps(proposals(example.image, example.id), example, counts) for example in examples],
+                     iou_thresholds, counts)
+
+
+def best_overlaps(proposals, example, counts=(None,)):
+    """How far each object of an image that is not difficult is overlapped by the first of its proposals [N, 4].
+
+    Returns:
+        float [counts, G].
+    """
+    overlaps = pairwise_iou(proposals, example.boxes[~example.difficult])
+    return np.array([overlaps[:count].max(axis=0, initial=0) for count in counts])
+
+
+def recall_of(best, iou_thresholds, counts=(None,)):
+    """What `recall` says, from the `best_overlaps` of every image."""
     best = np.concatenate([np.empty([len(counts), 0]), *best], axis=1)
     found = (best[:, None] >= np.asarray(iou_thresholds)[:, None]).sum(axis=2)
     return found / max(best.shape[1], 1)

@@ -7,12 +7,15 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from glimpse.data.batches import evaluation_batches
+from glimpse.data.proposals import best_overlaps, recall_of
 from glimpse.evaluation.average_precision import evaluate
 from glimpse.geometry.boxes import DELTAS
 from glimpse.geometry.overlaps import pairwise_iou
 from glimpse.network.early_stopping import detect_unless_background
 from glimpse.network.iteration import detect_again
 from glimpse.randomness import stateless_seed
+
+PROPOSAL_IOUS = (0.5, 0.7)
 
 
 def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framing=None, confidence=None, iterations=0):
@@ -32,8 +35,9 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
     Returns:
         a dict of "metrics": see `glimpse.evaluation.average_precision`; "milliseconds_per_image": median over batches,
         of network and non-maximum suppression; "policy": see `policy_statistics`; empty with a confidence or with
-        iterations; "glimpses_per_proposal": their mean number; "detections" and "ground_truth": lists of dicts, an
-        image each, as `evaluate` takes them, with its "id" besides.
+        iterations; "glimpses_per_proposal": their mean number; "proposal_recall": {"0.50": 0..1, ...}, what the
+        proposals themselves reach before any is moved, which bounds what the network can find; "detections" and
+        "ground_truth": lists of dicts, an image each, as `evaluate` takes them, with its "id" besides.
     """
     def detect(images, boxes, seed, sizes, is_proposal, objects):
         if confidence is not None:
@@ -44,7 +48,7 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
         return found, rollout.deltas
 
     graph = None
-    detections, truth, deltas, counts, seconds = [], [], [], [], []
+    detections, truth, reached, deltas, counts, seconds = [], [], [], [], [], []
     batches = evaluation_batches(examples, proposals, batch_size, framing)
     for step, batch in enumerate(tqdm(
             batches, "evaluating", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
@@ -54,6 +58,7 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
                               batch.is_proposal, batch.objects)
         found = [part.numpy() for part in found]
         seconds.append((time.perf_counter() - start) / len(batch.examples))
+        reached += map(best_overlaps, batch.unscaled, batch.examples)
         for example, scale, boxes, scores, labels, count in zip(batch.examples, batch.scales, *found):
             detections.append({"id": example.id, "boxes": boxes[:count] / scale, "scores": scores[:count],
                                "labels": labels[:count]})
@@ -66,12 +71,14 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
                 batch.examples, batch.scales, batch.proposals, batch.is_proposal, looked.numpy()):
             near = pairwise_iou(boxes / scale, example.boxes).max(axis=1, initial=0) >= 0.5
             deltas.append(image_deltas[near & is_proposal])
+    recalls = recall_of(reached, PROPOSAL_IOUS)[0]
     return {
         "metrics": evaluate(detections, truth, examples.class_names),
         # The first batch traces the function.
         "milliseconds_per_image": 1000 * float(np.median(seconds[1:] or seconds)),
         "policy": policy_statistics(np.concatenate(deltas)) if deltas else {},
         "glimpses_per_proposal": float(np.concatenate(counts).mean()) if counts else float(detector.num_glimpses),
+        "proposal_recall": {f"{iou:.2f}": float(fraction) for iou, fraction in zip(PROPOSAL_IOUS, recalls)},
         "detections": detections,
         "ground_truth": truth,
     }

@@ -136,14 +136,14 @@ class GlimpseDetector(keras.Model):
             if not head.built:
                 head.build((None, self.controller.units))
 
-    def call(self, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor, explore: bool = False,
+    def call(self, images: tf.Tensor | None, proposals: tf.Tensor, seed: tf.Tensor, explore: bool = False,
              dropout: bool = False, proposal_of: tf.Tensor | None = None, forced: tf.Tensor | None = None,
              pathwise: bool = False, sizes: tf.Tensor | None = None, feature_map: tf.Tensor | None = None,
              objects: tf.Tensor | None = None) -> Rollout:
         """Looks T times at each proposal.
 
         Args:
-            images: uint8 or float [B, H, W, channels], 0..255.
+            images: uint8 or float [B, H, W, channels], 0..255; None where their sizes and feature map are given.
             proposals: float32 [B, N, 4], xyxy in pixels of `images`.
             seed: int32 [2]; every draw of this call follows from it.
             explore: draw glimpses from the learned policy instead of taking its mean.
@@ -328,7 +328,7 @@ def suppress(placed: tf.Tensor, probabilities: tf.Tensor, is_proposal: tf.Tensor
                       kept.valid_detections)
 
 
-def image_limits(images: tf.Tensor, sizes: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+def image_limits(images: tf.Tensor | None, sizes: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
     """Height and width that boxes of images [B, H, W, C] are cut to, each [1] or [B, 1]; sizes as in `call`."""
     if sizes is None:
         return tf.shape(images)[1:2], tf.shape(images)[2:3]

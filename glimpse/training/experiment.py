@@ -14,7 +14,6 @@ import tensorflow as tf
 from glimpse import config, gin_faults
 from glimpse.data.batches import training_batches
 from glimpse.data.feature_cache import FeatureCache
-from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, one_of, whole_number
 from glimpse.evaluation.coco_ap import evaluate_coco
 from glimpse.evaluation.errors_by_kind import errors_by_kind
@@ -30,8 +29,6 @@ from glimpse.training import (
 )
 from glimpse.training.recorder import Recorder
 from glimpse.training.trained_on import read_trained_on, trained_on_of, write_trained_on
-
-PROPOSAL_IOUS = (0.5, 0.7)
 
 
 @gin.configurable
@@ -189,7 +186,7 @@ class Experiment:
                 raise
 
     def evaluate(self, split, confidence=None, iterations=0):
-        """Detects on every image of a split; returns what `evaluate_detector` does, "errors" and "proposal_recall".
+        """Detects on every image of a split; returns what `evaluate_detector` does, and "errors".
 
         Args:
             split: "train", "validation" or "test".
@@ -202,10 +199,7 @@ class Experiment:
         if self.coco_ap:
             result["metrics"] |= evaluate_coco(result["detections"], result["ground_truth"], examples.class_names)
         result["errors"] = errors_by_kind(result["detections"], result["ground_truth"], len(examples.class_names))
-        # What the proposals themselves can reach, before any is moved: it bounds what the network can find.
-        found = recall(self.proposals, examples, PROPOSAL_IOUS)[0]
-        recalls = {f"{iou:.2f}": float(fraction) for iou, fraction in zip(PROPOSAL_IOUS, found)}
-        return result | {"proposal_recall": recalls}
+        return result
 
 
 @contextlib.contextmanager

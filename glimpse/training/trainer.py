@@ -8,15 +8,10 @@ import tensorflow as tf
 from glimpse.errors import GlimpseError, one_of, real_number, whole_number
 from glimpse.network.policies import role_of
 from glimpse.randomness import stateless_seed
+from glimpse.training import optimizers  # noqa: F401  configurations choose among them
 from glimpse.training.diagnostics import Agreement, episode_statistics, statistic_names
 from glimpse.training.estimators import Episodes
 from glimpse.training.objectives import answer_quality, detection_loss, relabelled
-
-for _optimizer in (keras.optimizers.Adam, keras.optimizers.SGD):
-    gin.external_configurable(_optimizer, module="keras.optimizers")
-for _schedule in (keras.optimizers.schedules.CosineDecay, keras.optimizers.schedules.PiecewiseConstantDecay,
-                  keras.optimizers.schedules.PolynomialDecay):
-    gin.external_configurable(_schedule, module="keras.optimizers.schedules")
 
 
 @gin.register
@@ -136,7 +131,7 @@ class Trainer(keras.Model):
             call_arguments = self.estimator.call_arguments(self.detector.policy, seed, numbers, num_glimpses)
 
         with tf.GradientTape() as tape:
-            rollout = self.detector(batch["images"], batch["rois"], seed, dropout=True,
+            rollout = self.detector(batch.get("images"), batch["rois"], seed, dropout=True,
                                     proposal_of=tf.constant(roi_of, tf.int32) if self.episodes > 1 else None,
                                     sizes=batch["sizes"], feature_map=batch.get("feature_map"),
                                     objects=batch["objects"], **call_arguments)

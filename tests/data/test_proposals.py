@@ -25,6 +25,15 @@ def test_a_window_larger_than_the_image_is_the_image():
     np.testing.assert_array_equal(WindowGrid(sizes=[50], aspect_ratios=[1])(np.zeros((8, 10, 1))), [[0, 0, 10, 8]])
 
 
+def test_windows_are_made_once_for_a_size_and_grid():
+    grid, image = WindowGrid(sizes=[4], aspect_ratios=[1]), np.zeros((8, 10, 1))
+    assert grid(image) is grid(np.ones((8, 10, 3)))
+    assert len({id(grid(image)) for grid in (grid, WindowGrid(sizes=[5], aspect_ratios=[1]))}) == 2
+    assert grid(np.zeros((10, 8, 1))).shape != grid(np.zeros((20, 8, 1))).shape
+    with pytest.raises(ValueError, match="read-only"):  # they are those of all images
+        grid(image)[0] = 0
+
+
 def test_recall_by_hand():
     example = Example("x", np.zeros((8, 8, 1), np.uint8),
                       np.array([[0, 0, 4, 4], [4, 4, 8, 8], [1, 1, 2, 2]], np.float32),
