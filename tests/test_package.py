@@ -17,7 +17,7 @@ FLOORS = [
     ["layers", "data", "visualization"],
     ["network"],
     ["evaluation"],
-    ["training"],
+    ["explorer", "training"],
     ["studies"],
 ]
 
