@@ -54,6 +54,6 @@ function element(name, attributes = {}, ...children) {
     else if (key in made && typeof value !== "string") made[key] = value;
     else made.setAttribute(key, value);
   }
-  made.append(...children.flat());
+  made.append(...children.flat(Infinity));
   return made;
 }

@@ -10,16 +10,21 @@ function showDetail(row, shown) {
 
 function runView(row, run, shown) {
   const record = row.runs[run], count = record.glimpses.length;
-  const head = compared ? [element("h3", {}, `${runLetters[run]}: ${about.runs[run].name}`)] : [];
-  const made = element("article", { "data-run": `${run}` }, head, outcomeLine(record),
-    element("div", { class: "picture" }, picture(row, run, shown)));
+  const name = about.runs[run].name.replaceAll(",", ",\u200b"); // long names are broken after a comma
+  // One run has room for both pictures in a wide window; else the style sheet shows the one that is asked for.
+  const pictures = (compared ? [isOn("closer")] : [false, true]).map((closer) => element("div",
+    { class: closer === isOn("closer") ? "picture" : "picture spare" }, picture(row, run, shown, closer)));
+  const made = element("article", { "data-run": `${run}` },
+    compared ? element("h3", {}, `${runLetters[run]}: ${name}`) : [], outcomeLine(record),
+    element("div", { class: "pictures" }, pictures));
   if (!count) {
     made.append(element("p", {}, "No proposal overlaps this object, so there is no sequence to show."));
     return made;
   }
   const highest = Math.max(...record.features.flat(2));
-  made.append(curves(record, Math.min(shown, count)), element("div", { class: "cards" },
-    [...Array(count).keys()].map((step) => card(row, record, step, step < shown, highest))));
+  made.append(element("div", { class: "cards" },
+    [...Array(count).keys()].map((step) => card(row, record, step, step < shown, highest)),
+    element("div", { class: "curves" }, curves(record, Math.min(shown, count)))));
   return made;
 }
 

@@ -12,9 +12,16 @@ function select(row, scroll = true) {
   body.querySelector("tr.chosen")?.classList.remove("chosen");
   const line = place < 0 ? null : body.children[place];
   line?.classList.add("chosen");
-  if (scroll) line?.scrollIntoView({ block: "nearest" });
+  if (scroll && line) scrollTo(line);
   if (location.hash !== fragmentOf(row)) history.replaceState(null, "", fragmentOf(row));
   show();
+}
+
+// Scrolls the table until a line of it is seen, below the headings; scrollIntoView would scroll a narrow page too.
+function scrollTo(line) {
+  const table = document.getElementById("scroll"), top = line.offsetTop - document.querySelector("thead").offsetHeight;
+  const bottom = line.offsetTop + line.offsetHeight - table.clientHeight;
+  table.scrollTop = Math.max(Math.min(table.scrollTop, top), bottom);
 }
 
 function show() {
@@ -194,7 +201,8 @@ function buildTheme() {
 
 function start() {
   document.getElementById("runs").textContent = about.runs.map((run, place) =>
-    `${compared ? `${runLetters[place]}: ` : ""}${run.name}, mAP 50:95 ${percent(run.map["50:95"])}`).join(" · ");
+    `${compared ? `${runLetters[place]}: ` : ""}${run.name.replaceAll(",", ",\u200b")}, mAP 50:95 ${percent(run.map["50:95"])}`).join(" · ");
+  document.body.dataset.runs = about.runs.length;
   buildTheme();
   buildControls();
   buildDialog("about", aboutContent());

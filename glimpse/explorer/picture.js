@@ -31,7 +31,7 @@ function contrast(colour) {
 function svg(name, attributes = {}, ...children) {
   const made = document.createElementNS(svgNames, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children.flat());
+  made.append(...children.flat(Infinity));
   return made;
 }
 
@@ -72,9 +72,9 @@ function badge(frame, box, step, count, colour, square) {
 }
 
 // The image of an object with what one run looked at and answered after `shown` glimpses.
-function picture(row, run, shown) {
+function picture(row, run, shown, closer) {
   const record = row.runs[run], image = row.image, count = record.glimpses.length, parts = [];
-  const frame = isOn("closer") ? closeFrame(row) : [0, 0, image.width, image.height];
+  const frame = closer ? closeFrame(row) : [0, 0, image.width, image.height];
   if (isOn("others")) {
     for (const other of image.objects.filter((_, place) => place !== record.object - 1)) {
       parts.push(outline(other.box, "#FFFFFF", 1, "2 3"), caption(frame, other.box, other.class, "#FFFFFF"));
@@ -102,7 +102,7 @@ function picture(row, run, shown) {
     const colour = step === steps.length - 1 ? answerColour : stepColour(step);
     parts.push(badge(frame, record.boxes[step], step, count, colour, true));
   }
-  return view(image, frame, `${row.id} with boxes after glimpse ${Math.min(shown, count)}`, parts.flat());
+  return view(image, frame, `${row.id} with boxes after glimpse ${Math.min(shown, count)}`, parts);
 }
 
 // A square around all that was looked at and answered, the same for all steps and runs.
@@ -167,6 +167,6 @@ function curves(record, shown) {
       class: "point" })));
   }
   for (const name of names) parts.push(svg("text", { x: x(count - 1) + 8, y: name.y - over, class: "tick" }, name.name));
-  return svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "curves", role: "img",
+  return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
     "aria-label": "IoU, P and P × IoU after each glimpse" }, parts);
 }
