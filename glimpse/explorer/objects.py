@@ -138,10 +138,21 @@ def _records(followed, detector, original, scale, class_names):
             yield record | {"proposal_iou": None, "missed": NONE_OVERLAPS, "gain": None, "reward": None} | {
                 name: [] for name in ("glimpses", "boxes", "iou", "probability", "probabilities", "features")}
         else:
-            yield record | _of_sequence(sequence, next(pooled), scale, class_names)
+            yield record | sequence_record(sequence, next(pooled), scale, class_names)
 
 
-def _of_sequence(sequence, pooled, scale, class_names):
+def sequence_record(sequence, pooled, scale, class_names):
+    """What a record says of a GlimpseSequence with a truth.
+
+    Args:
+        sequence: in pixels of what the network saw.
+        pooled: float [T, h, w, C], see `pooled_glimpses`.
+        scale: float32 [4], what pixels of the data set's image are multiplied by to be those of the sequence.
+        class_names: K names.
+
+    Returns:
+        dict, see `explore`.
+    """
     proposal, truth = sequence.glimpses[:1], sequence.truth[None]
     most = np.argsort(-sequence.probabilities.max(axis=0), kind="stable").tolist()
     shown = list(dict.fromkeys([1 + sequence.label, 0, *most]))[:MOST_CLASSES]

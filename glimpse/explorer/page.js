@@ -1,8 +1,8 @@
 // The page: what is chosen and shown, buttons, keys, the fragment of the address, the animation, dark and light.
 
-const state = { row: null, shown: most, timer: null };
+const state = { row: null, shown: most, timer: null, addressTimer: null };
 const body = document.querySelector("tbody");
-const frameMilliseconds = 900, lastFrameMilliseconds = 2000;
+const frameMilliseconds = 900, lastFrameMilliseconds = 2000, addressMilliseconds = 250;
 
 function select(row, scroll = true) {
   if (!row) return;
@@ -13,7 +13,9 @@ function select(row, scroll = true) {
   const line = place < 0 ? null : body.children[place];
   line?.classList.add("chosen");
   if (scroll && line) scrollTo(line);
-  if (location.hash !== fragmentOf(row)) history.replaceState(null, "", fragmentOf(row));
+  // Browsers refuse an address that changes as fast as a key repeats.
+  clearTimeout(state.addressTimer);
+  state.addressTimer = setTimeout(() => history.replaceState(null, "", fragmentOf(row)), addressMilliseconds);
   show();
 }
 
@@ -214,8 +216,8 @@ function start() {
     select(rowOf.get(event.target.closest("tr")?.dataset.id), false);
     if (matchMedia("(max-width: 60rem)").matches) document.getElementById("detail").scrollIntoView();
   });
-  new IntersectionObserver(() => drawUpTo(body, drawn), { root: document.getElementById("scroll") })
-    .observe(document.getElementById("more"));
+  const seen = (entries) => entries.some((entry) => entry.isIntersecting) && drawUpTo(body, drawn);
+  new IntersectionObserver(seen, { root: document.getElementById("scroll") }).observe(document.getElementById("more"));
   document.addEventListener("keydown", onKey);
   addEventListener("hashchange", () => select(rowOfFragment(location.hash)));
   const linked = rowOfFragment(location.hash);
