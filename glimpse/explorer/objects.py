@@ -10,13 +10,14 @@ import io
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from glimpse.data.own_pictures import scale_of
 from glimpse.errors import GlimpseError
 from glimpse.evaluation.average_precision import evaluate
 from glimpse.evaluation.errors_by_kind import errors_by_kind, outcomes_of_objects
-from glimpse.evaluation.sequences import follow, pooled_glimpses, sequence_of_object
+from glimpse.evaluation.sequences import follow, sequence_of_object
 from glimpse.geometry.overlaps import pairwise_iou
 from glimpse.visualization.policy_map import MISSES, misses
 
@@ -53,6 +54,11 @@ def explore(name, detector, examples, proposals, seed, class_names, batch_size=1
         glimpse minus after the first, None for T = 1; "reward" is the last P * IoU. Where no proposal overlaps the
         object, lists are empty and numbers None.
     """
+    @tf.function(input_signature=[tf.TensorSpec([None, None, examples[0].image.shape[2]], tf.uint8),
+                                  tf.TensorSpec([None, 4], tf.float32)])
+    def norms(image, glimpses):
+        return tf.norm(detector.pool(detector.shared_map(image[None]), glimpses[None])[0], axis=-1)
+
     objects, images, prints, found, truth = [], [], [], [], []
     for followed in follow(detector, examples, proposals, seed, batch_size, framing):
         original, seen = examples[followed.index], followed.example
@@ -62,10 +68,15 @@ def explore(name, detector, examples, proposals, seed, class_names, batch_size=1
         truth.append({"boxes": seen.boxes, "labels": seen.labels, "difficult": seen.difficult})
         prints.append(fingerprint(original, class_names))
         images.append(_image(original, seen.image, detections, scale, class_names))
-        objects += [{"run": name, **record} for record in _records(followed, detector, original, scale, class_names)]
+        objects += [{"run": name, **record} for record in _records(followed, norms, original, scale, class_names)]
     for record, outcome in zip(objects, outcomes_of_objects(found, truth, len(class_names))):
         record |= {"outcome": outcome.name, "score": _rounded(outcome.score, 4),
                    "detected": None if outcome.label is None else class_names[outcome.label]}
+    followed = [record for record in objects if record["glimpses"]]
+    ways = misses(*(np.float32(each).reshape(-1, 4) for each in zip(*(
+        (record["glimpses"][0], record["box"]) for record in followed)))) if followed else []
+    for record, way in zip(followed, ways):
+        record["missed"] = MISSES[way]
     metrics = evaluate(found, truth, class_names)
     about = {"name": name, "num_glimpses": detector.num_glimpses,
              "map": {key: _rounded(metrics.get(f"voc10_map@{iou}"), 4)
@@ -123,43 +134,40 @@ def picture(image):
     return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def _records(followed, detector, original, scale, class_names):
+def _records(followed, norms, original, scale, class_names):
     """The records of one image, in the order of its objects, without what became of them."""
     sequences = [sequence_of_object(followed, place) for place in range(len(original.boxes))]
     glimpses = [each.glimpses for each in sequences if each is not None]
     if glimpses:  # those of all objects at once: the feature map is computed once
-        pooled = iter(np.split(pooled_glimpses(detector, followed.example.image, np.concatenate(glimpses)),
-                               len(glimpses)))
+        features = iter(np.split(norms(followed.example.image, np.concatenate(glimpses)).numpy(), len(glimpses)))
     for place, sequence in enumerate(sequences):
         record = {"id": f"{original.id}/{place + 1}", "image": str(original.id), "object": place + 1,
                   "class": class_names[original.labels[place]], "difficult": bool(original.difficult[place]),
-                  "box": _rounded(original.boxes[place])}
+                  "box": _rounded(original.boxes[place]), "missed": NONE_OVERLAPS}
         if sequence is None:
-            yield record | {"proposal_iou": None, "missed": NONE_OVERLAPS, "gain": None, "reward": None} | {
+            yield record | {"proposal_iou": None, "gain": None, "reward": None} | {
                 name: [] for name in ("glimpses", "boxes", "iou", "probability", "probabilities", "features")}
         else:
-            yield record | sequence_record(sequence, next(pooled), scale, class_names)
+            yield record | sequence_record(sequence, next(features), scale, class_names)
 
 
-def sequence_record(sequence, pooled, scale, class_names):
-    """What a record says of a GlimpseSequence with a truth.
+def sequence_record(sequence, features, scale, class_names):
+    """What a record says of a GlimpseSequence with a truth; how its proposal misses is told of all at once.
 
     Args:
         sequence: in pixels of what the network saw.
-        pooled: float [T, h, w, C], see `pooled_glimpses`.
+        features: float [T, h, w], norms over channels of the pooled glimpses.
         scale: float32 [4], what pixels of the data set's image are multiplied by to be those of the sequence.
         class_names: K names.
 
     Returns:
         dict, see `explore`.
     """
-    proposal, truth = sequence.glimpses[:1], sequence.truth[None]
     most = np.argsort(-sequence.probabilities.max(axis=0), kind="stable").tolist()
     shown = list(dict.fromkeys([1 + sequence.label, 0, *most]))[:MOST_CLASSES]
     names = ["background", *class_names]
     return {
-        "proposal_iou": _rounded(pairwise_iou(proposal, truth)[0, 0], 4),
-        "missed": MISSES[misses(proposal, truth)[0]],
+        "proposal_iou": _rounded(pairwise_iou(sequence.glimpses[:1], sequence.truth[None])[0, 0], 4),
         "gain": _rounded(sequence.gain, 4) if len(sequence.glimpses) > 1 else None,
         "reward": _rounded(sequence.rewards[-1], 4),
         "glimpses": _rounded(sequence.glimpses / scale), "boxes": _rounded(sequence.boxes / scale),
@@ -167,7 +175,7 @@ def sequence_record(sequence, pooled, scale, class_names):
         "probability": _rounded(sequence.probabilities[:, 1 + sequence.label], 4),
         "probabilities": [{"class": names[place], "after": _rounded(sequence.probabilities[:, place], 3)}
                           for place in shown],
-        "features": _rounded(np.linalg.norm(pooled, axis=-1))}
+        "features": _rounded(features)}
 
 
 def _rounded(value, decimals=2):

@@ -25,14 +25,12 @@ def test_the_record_of_a_sequence_by_hand():
     """A truth of 10 x 10; glimpses and boxes that cover all, a half or a quarter of it; the network saw half the size.
     """
     truth = np.float32([10, 10, 20, 20])
-    glimpses = np.float32([[12, 10, 22, 20], [10, 10, 20, 20]])  # shares 8 x 10 of 120: too far right, by 0.2 sides
+    glimpses = np.float32([[12, 10, 22, 20], [10, 10, 20, 20]])  # the first shares 8 x 10 of 120
     boxes = np.float32([[10, 10, 20, 15], [10, 10, 20, 20]])
     probabilities = np.float32([[0.5, 0.125, 0.25, 0.125], [0.125, 0.125, 0.75, 0]])
     sequence = GlimpseSequence(0, "x", glimpses, probabilities, 1, boxes, truth, 1, np.array([0.5, 1]))
-    pooled = np.zeros([2, 1, 2, 2])
-    pooled[1, 0, 1] = [3, 4]
-    assert sequence_record(sequence, pooled, np.float32([0.5, 0.5, 0.5, 0.5]), NAMES) == {
-        "proposal_iou": 0.6667, "missed": "too far right", "gain": 0.625, "reward": 0.75,
+    assert sequence_record(sequence, [[[0, 0]], [[0, 5]]], np.float32([0.5, 0.5, 0.5, 0.5]), NAMES) == {
+        "proposal_iou": 0.6667, "gain": 0.625, "reward": 0.75,
         "glimpses": [[24, 20, 44, 40], [20, 20, 40, 40]], "boxes": [[20, 20, 40, 30], [20, 20, 40, 40]],
         "iou": [0.5, 1], "probability": [0.25, 0.75],
         "probabilities": [{"class": "dog", "after": [0.25, 0.75]}, {"class": "background", "after": [0.5, 0.125]},
@@ -89,10 +87,13 @@ def test_boxes_are_in_pixels_of_the_data_set_whatever_the_network_saw():
     assert np.array([each["box"] for each in framed.images[0]["detections"]]).max() <= 40
 
 
-def test_an_object_that_no_proposal_overlaps_has_no_sequence():
+def test_how_the_proposal_misses_and_an_object_that_none_overlaps():
     data = examples(1)
-    found = explore("x", detector(), data, lambda image, id: np.float32([[0, 0, 5, 5], [8, 6, 20, 22]]), 0, NAMES)
-    assert found.objects[0]["missed"] == "well placed" and found.objects[0]["proposal_iou"] == 1
+    for shift, missed in ((0, "well placed"), (3, "too far right"), (-3, "too far left")):  # of a width of 12
+        proposals = np.float32([[0, 0, 5, 5], [8 + shift, 6, 20 + shift, 22]])
+        found = explore("x", detector(), data, lambda image, id: proposals, 0, NAMES)
+        assert found.objects[0]["missed"] == missed
+        assert found.objects[0]["proposal_iou"] == pytest.approx((12 - abs(shift)) / (12 + abs(shift)), abs=1e-4)
     far = found.objects[1]
     assert far["missed"] == "no proposal" and far["proposal_iou"] is far["gain"] is far["reward"] is None
     assert far["glimpses"] == far["iou"] == far["features"] == [] and set(far) == set(found.objects[0])
