@@ -123,8 +123,8 @@ const keys = [
 ];
 
 function onKey(event) {
-  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "checkbox";
-  const pressing = event.key === " " && event.target.tagName === "BUTTON"; // a button's own key
+  const typing = /^(INPUT|SELECT)$/.test(event.target.tagName) && event.target.type !== "checkbox";
+  const pressing = event.key === " " && /^(BUTTON|INPUT)$/.test(event.target.tagName); // a button's own key
   if (event.key === "Escape" && typing) event.target.blur();
   if (typing || pressing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) {
     return;

@@ -116,7 +116,7 @@ def test_what_became_of_each_object():
     beside = [50, 0, 54, 10]  # IoU 0.4 with the right object
     for boxes, scores, labels, right in (
             ([LEFT, RIGHT], [0.75, 0.875], [0, 0], Outcome("found", 0, 0.875, 1)),
-            ([LEFT, RIGHT, RIGHT], [0.75, 0.875, 0.125], [0, 1, 0], Outcome("found", 0, 0.125, 1)),  # whatever else is there
+            ([LEFT, RIGHT, RIGHT], [0.75, 0.875, 0.125], [0, 1, 0], Outcome("found", 0, 0.125, 1)),
             ([LEFT, beside, RIGHT], [0.75, 0.875, 0.625], [0, 0, 1], Outcome("localisation", 0, 0.875, 0.4)),
             ([LEFT, beside, RIGHT], [0.75, 0.5, 0.625], [0, 0, 1], Outcome("classification", 1, 0.625, 1)),
             ([LEFT, beside], [0.75, 0.5], [0, 1], Outcome("missed"))):

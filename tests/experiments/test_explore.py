@@ -37,7 +37,8 @@ def test_a_split_of_a_run(tmp_path, digit_run, capsys):
     assert len(objects) == sum(len(each["objects"]) for each in images) > 4
     assert {each["run"] for each in objects} == {"run"} and about["runs"][0]["settings"]["steps trained"] == "6"
     results = run.read_results(digit_run)  # what it shows is what was evaluated
-    assert about["runs"][0]["map"]["50:95"] == pytest.approx(results["metrics"]["test"]["voc10_map@0.50:0.95"], abs=1e-4)
+    assert about["runs"][0]["map"]["50:95"] == pytest.approx(
+        results["metrics"]["test"]["voc10_map@0.50:0.95"], abs=1e-4)
     assert {kind: each["count"] for kind, each in about["runs"][0]["errors"].items()} == {
         kind: each["count"] for kind, each in results["errors"]["test"].items()}
     table = pd.read_csv(out.with_suffix(".csv"))
@@ -76,7 +77,8 @@ def test_faults_end_with_one_line_before_anything_is_written(tmp_path, tiny, dig
     assert "must be the name of an HTML file, such as explore.html" in fails([run, f"--out={tmp_path / 'x'}"], capsys)
     assert "--images must be a whole number of at least 1, got 0" in fails([run, "--images=0", out], capsys)
     assert "--run and --against are both" in fails([run, f"--against={digit_run}", out], capsys)
-    assert "split must be one of 'train', 'validation', 'test', got 'tests'" in fails([run, "--split=tests", out], capsys)
+    assert "split must be one of 'train', 'validation', 'test', got 'tests'" in fails(
+        [run, "--split=tests", out], capsys)
     assert "holds no config.gin; name the --workdir of a training" in fails([f"--run={tmp_path}", out], capsys)
     assert f"{digit_run} and {photo_run} differ in data, 4 and 3 images" in fails(
         [run, f"--against={photo_run}", out], capsys)
@@ -86,8 +88,6 @@ def test_faults_end_with_one_line_before_anything_is_written(tmp_path, tiny, dig
     (other / "config.gin").write_text(text.replace("DigitScenes.seed = 0", "DigitScenes.seed = 1"))
     assert "run and other differ in data: image 1 is test-00000 and test-00000, with other pixels or annotations; " in (
         fails([run, f"--against={other}", out], capsys))
-    (other / "config.gin").write_text(text.replace("'test': 4", "'test': 3"))
-    assert "run and other differ in data, 4 and 3 images" in fails([run, f"--against={other}", out], capsys)
     (other / "config.gin").write_text(text.replace("'test': 4, ", ""))
     assert "DigitScenes.sizes must name a number of scenes for 'test'" in fails([f"--run={other}", out], capsys)
     shutil.rmtree(other)

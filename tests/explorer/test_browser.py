@@ -163,7 +163,7 @@ def test_it_plays_through_the_glimpses(open_page, browser, press, ask):
     press(" ")
     assert ask(taken) == 1
     for count in (2, 3, 1):
-        WebDriverWait(browser, 10, 0.1).until(lambda _: ask(taken) == count)
+        WebDriverWait(browser, 10, 0.1).until(lambda _, count=count: ask(taken) == count)
     press(" ")
     assert ask("document.querySelector('#play').textContent") == "▶"
 

@@ -81,7 +81,8 @@ def test_boxes_are_in_pixels_of_the_data_set_whatever_the_network_saw():
     large = [framing.place(each, np.zeros([0, 4], np.float32))[0] for each in data]
     plain = explore("x", network, large, doubled, 0, NAMES)
     for one, other in zip(framed.objects, plain.objects):
-        assert one["box"] == (np.array(other["box"]) / 2).tolist() and one["iou"] == pytest.approx(other["iou"], abs=0.05)
+        assert one["box"] == (np.array(other["box"]) / 2).tolist()
+        assert one["iou"] == pytest.approx(other["iou"], abs=0.05)
         np.testing.assert_allclose(one["glimpses"], np.array(other["glimpses"]) / 2, atol=0.02)
     assert framed.images[0]["width"] == 40 and pixels(framed.images[0]["picture"]).shape == (64, 80, 3)
     assert np.array([each["box"] for each in framed.images[0]["detections"]]).max() <= 40
@@ -91,7 +92,7 @@ def test_how_the_proposal_misses_and_an_object_that_none_overlaps():
     data = examples(1)
     for shift, missed in ((0, "well placed"), (3, "too far right"), (-3, "too far left")):  # of a width of 12
         proposals = np.float32([[0, 0, 5, 5], [8 + shift, 6, 20 + shift, 22]])
-        found = explore("x", detector(), data, lambda image, id: proposals, 0, NAMES)
+        found = explore("x", detector(), data, lambda image, id, proposals=proposals: proposals, 0, NAMES)
         assert found.objects[0]["missed"] == missed
         assert found.objects[0]["proposal_iou"] == pytest.approx((12 - abs(shift)) / (12 + abs(shift)), abs=1e-4)
     far = found.objects[1]

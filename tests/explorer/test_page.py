@@ -41,7 +41,8 @@ def test_the_objects_can_be_read_by_json_and_by_pandas():
     assert json.loads(text) == first.objects + second.objects
     frame = pd.read_json(io.StringIO(text), orient="records")
     assert frame["class"].tolist() == [each["class"] for each in first.objects + second.objects]
-    assert frame.loc[0, "iou"] == pytest.approx([0.5, 0.6, 0.8]) and frame["run"].tolist() == ["first"] * 5 + ["second"] * 5
+    assert frame.loc[0, "iou"] == pytest.approx([0.5, 0.6, 0.8])
+    assert frame["run"].tolist() == ["first"] * 5 + ["second"] * 5
     assert frame["difference"].tolist()[:2] == [0.675, 0.05] and frame["difference"].isna().sum() == 6
 
 
