@@ -38,6 +38,9 @@ function rowOfFragment(fragment) {
   }
 }
 
+// The name of a run with places to break a line, after its commas.
+const brokenName = (run) => run.name.replaceAll(",", ",\u200b");
+
 const last = (values) => (values.length ? values[values.length - 1] : null);
 
 // Numbers as texts. A minus is as wide as a plus; what is not known is a dash.

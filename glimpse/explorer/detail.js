@@ -10,12 +10,11 @@ function showDetail(row, shown) {
 
 function runView(row, run, shown) {
   const record = row.runs[run], count = record.glimpses.length;
-  const name = about.runs[run].name.replaceAll(",", ",\u200b"); // long names are broken after a comma
   // One run has room for both pictures in a wide window; else the style sheet shows the one that is asked for.
   const pictures = (compared ? [isOn("closer")] : [false, true]).map((closer) => element("div",
     { class: closer === isOn("closer") ? "picture" : "picture spare" }, picture(row, run, shown, closer)));
   const made = element("article", { "data-run": `${run}` },
-    compared ? element("h3", {}, `${runLetters[run]}: ${name}`) : [], outcomeLine(record),
+    compared ? element("h3", {}, `${runLetters[run]}: ${brokenName(about.runs[run])}`) : [], outcomeLine(record),
     element("div", { class: "pictures" }, pictures));
   if (!count) {
     made.append(element("p", {}, "No proposal overlaps this object, so there is no sequence to show."));

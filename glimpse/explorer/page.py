@@ -12,7 +12,7 @@ import re
 
 import pandas as pd
 
-SCRIPTS = ("data.js", "filters.js", "table.js", "picture.js", "detail.js", "page.js")  # in the order of the data
+SCRIPTS = ("data.js", "filters.js", "table.js", "picture.js", "detail.js", "dialogs.js", "page.js")  # as data flow
 # Of a record, what a table with one number or text to a cell takes; those after each glimpse follow.
 COLUMNS = ("run", "image", "object", "class", "difficult", "proposal_iou", "missed", "outcome", "detected", "score")
 

@@ -166,7 +166,9 @@ function curves(record, shown) {
     values.forEach((value, step) => parts.push(svg("circle", { cx: x(step), cy: y(value), r: step < shown ? 3 : 1.5,
       class: "point" })));
   }
-  for (const name of names) parts.push(svg("text", { x: x(count - 1) + 8, y: name.y - over, class: "tick" }, name.name));
+  for (const each of names) {
+    parts.push(svg("text", { x: x(count - 1) + 8, y: each.y - over, class: "tick" }, each.name));
+  }
   return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img",
     "aria-label": "IoU, P and P × IoU after each glimpse" }, parts);
 }
