@@ -20,12 +20,16 @@ def main(arguments=None):
     flags.add_argument("photos", nargs="+", type=pathlib.Path, metavar="PHOTO", help="a JPEG or PNG file")
     flags.add_argument("--score", type=float, default=0.5, metavar="P",
                        help="least score of what is shown (default: 0.5); nothing is detected below 0.01")
-    flags.add_argument("--glimpses", action="store_true", help="also show the glimpses of each detection")
+    flags.add_argument("--glimpses", action="store_true",
+                       help="also show the glimpses of each detection: 2.1, 2.2, ... are those of the second one")
     flags.add_argument("--out", type=pathlib.Path, help="directory of what is written; RUN/detections unless given")
     flags = flags.parse_args(arguments)
     real_number("--score", flags.score, minimum=0, maximum=1)
     out = flags.out or flags.run / "detections"
     check_names(flags.photos, out)
+    from glimpse.data.image_files import probe_image
+    for photo in flags.photos:
+        probe_image(photo)
     start_tensorflow()
     from glimpse.data.own_pictures import OwnPictures, read_picture
     from glimpse.evaluation.sequences import follow

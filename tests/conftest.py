@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -49,3 +51,21 @@ def assert_readable():
                 assert Bbox.intersection(box, other_box) is None, (text, other)
         assert figure.get_facecolor() == (1, 1, 1, 1)
     return check
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium, with what its console says in `get_log("browser")`."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("no chromium with its chromedriver here; `apt-get install chromium chromium-driver` installs both")
+    from selenium import webdriver
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()

@@ -17,7 +17,7 @@ FLOORS = [
     ["layers", "data", "visualization"],
     ["network"],
     ["evaluation"],
-    ["training"],
+    ["explorer", "training"],
     ["studies"],
 ]
 
@@ -62,3 +62,9 @@ def test_everything_is_installed():
                for file in (ROOT / top).rglob("*.py")}
     assert packages == {".".join(folder.parts) for folder in folders} | {"glimpse.configs"}
     assert all((ROOT / folder / "__init__.py").is_file() for folder in folders)
+    patterns = {name: value.replace(",", " ").split() for name, value in setup["options.package_data"].items()}
+    beside = [file for file in (ROOT / "glimpse").rglob("*") if file.suffix not in (".py", ".pyc") and file.is_file()]
+    assert len(beside) > 3
+    for file in beside:
+        package = ".".join(file.parent.relative_to(ROOT).parts)
+        assert any(file.match(pattern) for pattern in patterns[package]), file

@@ -3,7 +3,6 @@
 import functools
 import http.server
 import pathlib
-import shutil
 import subprocess
 import sys
 import threading
@@ -78,23 +77,6 @@ def test_no_link_within_the_site_is_broken(site):
             if target.startswith(site) and anchor and pages[target].anchors and anchor not in pages[target].anchors:
                 broken.append((address, link))
     assert not broken
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no chromium with its chromedriver here; `apt-get install chromium chromium-driver` installs both")
-    from selenium import webdriver
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
 
 
 def test_a_browser_opens_it_without_an_error_and_its_search_finds_a_layer(site, browser):

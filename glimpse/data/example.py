@@ -19,3 +19,18 @@ class Example(NamedTuple):
     boxes: np.ndarray
     labels: np.ndarray
     difficult: np.ndarray
+
+
+class First:
+    """The first `count` images of a data set, as a data set."""
+
+    def __init__(self, examples, count):
+        self.class_names, self._examples, self._count = examples.class_names, examples, min(count, len(examples))
+
+    def __len__(self):
+        return self._count
+
+    def __getitem__(self, index):
+        if not 0 <= index < self._count:
+            raise IndexError(f"image {index} of {self._count}")
+        return self._examples[index]

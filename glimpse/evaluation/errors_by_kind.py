@@ -6,6 +6,8 @@ there, objects and detections are matched as VOC does it, and AP is that of `voc
 `voc10_map@0.50`.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from glimpse.evaluation.average_precision import true_and_false_positives, voc10_average_precision
@@ -14,6 +16,7 @@ from glimpse.geometry.overlaps import pairwise_iou
 
 KINDS = ("classification", "localisation", "both", "duplicate", "background", "missed")
 FOREGROUND, BACKGROUND = 0.5, 0.1  # IoU from which a detection is on an object, and up to which it is on none
+OUTCOMES = ("found", "localisation", "classification", "missed", "difficult")
 
 
 def errors_by_kind(detections, ground_truth, num_classes):
@@ -43,21 +46,9 @@ def errors_by_kind(detections, ground_truth, num_classes):
     positives = matches.positives
     if not positives.any():
         return {}
-    true, false = true_and_false_positives(matches.overlaps, matches.objects, matches.difficult, FOREGROUND)
-    others, other_objects = _best_of_other_classes(detections, ground_truth)
-    found = np.zeros(len(matches.difficult), bool)
-    found[matches.objects[true]] = True
-
-    kinds = np.select(
-        [~false,
-         (matches.overlaps >= BACKGROUND) & (matches.overlaps < FOREGROUND),
-         others >= FOREGROUND,
-         matches.overlaps >= FOREGROUND,
-         np.maximum(matches.overlaps, others) <= BACKGROUND],
-        ["", "localisation", "classification", "duplicate", "background"], "both")
-    meant = {"classification": other_objects, "localisation": matches.objects}
-    # An error that only needs another class or box, of an object that has no true positive, would find it.
-    coverable = ~found & ~matches.difficult
+    told = _told(matches, detections, ground_truth)
+    true, false, kinds, coverable = told.true, told.false, told.kinds, told.coverable
+    meant = {"classification": told.other_objects, "localisation": matches.objects}
     missed = coverable.copy()
     for kind, objects in meant.items():
         missed[objects[kinds == kind]] = False
@@ -78,6 +69,70 @@ def errors_by_kind(detections, ground_truth, num_classes):
         after = _mean_average_precision(labels, mended, remaining, counted, positives > 0)
         errors[kind] = {"count": int(count), "ap_gained": after - before}
     return errors
+
+
+class Outcome(NamedTuple):
+    """What became of an object, and the detection that decides it; None where there is none."""
+
+    name: str  # of OUTCOMES
+    label: int | None = None
+    score: float | None = None
+    overlap: float | None = None  # IoU of the detection with the object
+
+
+def outcomes_of_objects(detections, ground_truth, num_classes):
+    """What became of each object at IoU 0.5.
+
+    "found": a detection is its true positive. "localisation", "classification": none is, but one would be, were its box
+    or its class corrected; of several, the one with the highest score tells which. "missed": all others. "difficult":
+    those that do not count.
+
+    Args:
+        detections, ground_truth, num_classes: as `errors_by_kind` takes them.
+
+    Returns:
+        list of Outcome, of all objects in the order of their images.
+    """
+    matches = match(detections, ground_truth, num_classes)
+    told = _told(matches, detections, ground_truth)
+    outcomes = [Outcome("difficult" if difficult else "missed") for difficult in matches.difficult]
+
+    for detection, kind in enumerate(np.where(told.true, "found", told.kinds)):  # the surest comes first
+        of_another_class = kind == "classification"
+        place = (told.other_objects if of_another_class else matches.objects)[detection]
+        first = kind in ("classification", "localisation") and outcomes[place].name == "missed"
+        if kind == "found" or first:
+            overlaps = told.others if of_another_class else matches.overlaps
+            outcomes[place] = Outcome(str(kind), int(matches.labels[detection]), float(matches.scores[detection]),
+                                      float(overlaps[detection]))
+    return outcomes
+
+
+class _Told(NamedTuple):
+    """Of D detections in descending score, and of G objects."""
+
+    true: np.ndarray  # [D] bool
+    false: np.ndarray  # [D] bool
+    kinds: np.ndarray  # [D], of KINDS; "" for what is no false positive
+    others: np.ndarray  # [D], the largest IoU with an object of another class
+    other_objects: np.ndarray  # [D], which object that is
+    coverable: np.ndarray  # [G] bool: it counts, and has no true positive
+
+
+def _told(matches, detections, ground_truth):
+    true, false = true_and_false_positives(matches.overlaps, matches.objects, matches.difficult, FOREGROUND)
+    others, other_objects = _best_of_other_classes(detections, ground_truth)
+    found = np.zeros(len(matches.difficult), bool)
+    found[matches.objects[true]] = True
+    kinds = np.select(
+        [~false,
+         (matches.overlaps >= BACKGROUND) & (matches.overlaps < FOREGROUND),
+         others >= FOREGROUND,
+         matches.overlaps >= FOREGROUND,
+         np.maximum(matches.overlaps, others) <= BACKGROUND],
+        ["", "localisation", "classification", "duplicate", "background"], "both")
+    # An error that only needs another class or box, of an object that has no true positive, would find it.
+    return _Told(true, false, kinds, others, other_objects, ~found & ~matches.difficult)
 
 
 def _best_of_other_classes(detections, ground_truth):

@@ -131,9 +131,20 @@ def sequences_of_objects(followed, least_iou=0.5):
     Objects that are difficult, or that no proposal overlaps by `least_iou`, are left out.
     """
     example, overlaps = followed.example, pairwise_iou(followed.glimpses[:, 0], followed.example.boxes)
-    return [_sequence(followed, f"{example.id}, object {place + 1} of {len(example.boxes)}",
-                      overlaps[:, place].argmax(), example.labels[place], place)
+    return [sequence_of_object(followed, place)
             for place in np.flatnonzero((overlaps.max(axis=0, initial=0) >= least_iou) & ~example.difficult)]
+
+
+def sequence_of_object(followed, place):
+    """The GlimpseSequence of the object at `place` (0 .. G-1), as in `sequences_of_objects`, however little its
+    proposal overlaps it; None where none overlaps it at all.
+    """
+    example = followed.example
+    overlaps = pairwise_iou(followed.glimpses[:, 0], example.boxes[place:place + 1])[:, 0]
+    if not overlaps.any():
+        return None
+    return _sequence(followed, f"{example.id}, object {place + 1} of {len(example.boxes)}", overlaps.argmax(),
+                     example.labels[place], place)
 
 
 def near_objects(followed, least_iou=0.5):

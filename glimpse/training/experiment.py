@@ -114,11 +114,11 @@ class Experiment:
         """Reads the annotations of what is to be evaluated. Raises GlimpseError for a missing or faulty split."""
         for split in self.evaluation_splits:
             try:
-                self._evaluated(split)
+                self.annotated(split)
             except GlimpseError as error:
                 raise GlimpseError(f"Experiment.evaluation_splits names {split!r}: {error}") from error
 
-    def _evaluated(self, split):
+    def annotated(self, split):
         examples = self.examples(split)
         if tuple(examples.class_names) != self.trained_on.class_names:
             raise GlimpseError(f"the classes of split {split!r} are not those of 'train': {examples.class_names} "
@@ -193,7 +193,7 @@ class Experiment:
             confidence: that a proposal shows background, at which it gets no further glimpse; None for all T.
             iterations: how often the network starts again from the boxes just found.
         """
-        examples = self._evaluated(split)
+        examples = self.annotated(split)
         result = evaluate_detector(self.detector, examples, self.proposals, self.seed, self.evaluation_batch_size,
                                    self.framing, confidence, iterations)
         if self.coco_ap:

@@ -21,7 +21,8 @@ def plot_detections(image, boxes, names, scores, glimpses=None):
         image: uint8 [H, W, 3].
         boxes: [D, 4], xyxy in pixels of the image, in order of confidence.
         names, scores: D names of classes, D numbers.
-        glimpses: [D, T, 4], drawn beneath the boxes, with the numbers 1..T on their lower sides.
+        glimpses: [D, T, 4], drawn beneath the boxes, with the numbers 1..T on their lower sides. Of several detections
+            they are "1.1", "1.2", ..., "2.1", ..., and the labels begin with the number of the detection.
 
     Returns:
         matplotlib.figure.Figure that saves, at its own dpi, as W x H pixels; both a whole number of times larger if the
@@ -36,20 +37,22 @@ def plot_detections(image, boxes, names, scores, glimpses=None):
     axes.set_axis_off()
     draw_image(axes, image)
     taken = []
-    for sequence in [] if glimpses is None else glimpses[::-1]:
+    several = glimpses is not None and len(boxes) > 1
+    for place, sequence in reversed(list(enumerate([] if glimpses is None else glimpses, start=1))):
         for glimpse, colour in zip(sequence, step_colours(len(sequence))):
             draw_box(axes, glimpse, colour, linewidth=1)
-        taken += [_draw_number(axes, glimpse, step, len(sequence)) for step, glimpse in enumerate(sequence)]
+        taken += [_draw_number(axes, glimpse, step, len(sequence), f"{place}." * several)
+                  for step, glimpse in enumerate(sequence)]
     for box in boxes[::-1]:
         draw_box(axes, box, ANSWER)
-    for box, name, score in zip(boxes, names, scores):
-        taken.append(_draw_label(axes, box, f"{name} {score:.2f}", taken))
+    for place, (box, name, score) in enumerate(zip(boxes, names, scores), start=1):
+        taken.append(_draw_label(axes, box, f"{place}: " * several + f"{name} {score:.2f}", taken))
     return figure
 
 
-def _draw_number(axes, glimpse, step, count):
+def _draw_number(axes, glimpse, step, count, before):
     """The number of a step on the lower side of its glimpse, further right for later ones; returns its Bbox."""
-    number = axes.text(0, 0, str(step + 1), transform=None, **badge(step_colours(count)[step]))
+    number = axes.text(0, 0, f"{before}{step + 1}", transform=None, **badge(step_colours(count)[step]))
     (x1, y1), (x2, _) = _on_canvas(axes, glimpse)
     x = x1 + (x2 - x1) * (step / (count - 1) if count > 1 else 0)
     return _move(axes, number, lambda width, height: [(x - width / 2, y1 - height / 2)], [])

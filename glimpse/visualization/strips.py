@@ -5,6 +5,7 @@ What is drawn is a `glimpse.evaluation.sequences.GlimpseSequence` and its image,
 """
 
 import math
+import textwrap
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -30,9 +31,10 @@ from glimpse.visualization.panels import (
 # Of a strip, in inches: the side of the scene, the side of a glimpse's panels, from one glimpse to the next.
 SCENE, PANEL, PITCH = 3.0, 1.45, 1.61
 MOST_BARS = 5
+CHARACTERS = 14  # of a caption's type to an inch, at most
 
 
-def plot_strip(image, sequence, pooled, class_names, shown=None):
+def plot_strip(image, sequence, pooled, class_names, shown=None, annotated=True):
     """Draws one glimpse sequence: where it looked, what it saw there, and what it answered after each glimpse.
 
     On the left the scene with all glimpses, and a closer view with the boxes answered after each of them. A column for
@@ -47,6 +49,7 @@ def plot_strip(image, sequence, pooled, class_names, shown=None):
         class_names: K names, background not among them.
         shown: the number of glimpses to show, 1..T; the others leave their places empty, so that the figures for 1 to
             T are the frames of an animation. None shows all.
+        annotated: whether the objects of the image are known; of a photograph of one's own they are not.
 
     Returns:
         matplotlib.figure.Figure.
@@ -59,7 +62,7 @@ def plot_strip(image, sequence, pooled, class_names, shown=None):
     has_truth = sequence.truth is not None
     height = max(4.85 + bars + 1.9 * has_truth, 2 * SCENE + 1.65)
     figure = Figure(figsize=(first + count * PITCH + 0.55, height), facecolor="white")
-    text_at(figure, 0.2, height - 0.18, _title(sequence, class_names), fontsize=MEDIUM + 1, va="top")
+    text_at(figure, 0.2, height - 0.18, _title(sequence, class_names, annotated), fontsize=MEDIUM + 1, va="top")
 
     top = height - 0.85
     _draw_scene(figure, top, image, sequence, shown)
@@ -90,7 +93,7 @@ def plot_contact_sheet(groups, class_names, caption):
     Args:
         groups: {title: list of (image, GlimpseSequence with a ground truth)}.
         class_names: K names.
-        caption: how the sequences were chosen, and out of how many.
+        caption: how the sequences were chosen, and out of how many; a line that is too long for the sheet is broken.
 
     Returns:
         matplotlib.figure.Figure.
@@ -99,14 +102,17 @@ def plot_contact_sheet(groups, class_names, caption):
     scene, line, lines = 1.75, 2.47, min(count, 2)  # the crops stand in one or two lines beside their scene
     across, pitch = math.ceil(count / lines), (scene + 0.08) / lines
     cell = scene + 0.1 + across * pitch + 0.3
-    height = 1.5 + max(map(len, groups.values())) * line
-    figure = Figure(figsize=(0.2 + cell * len(groups), height), facecolor="white")
-    text_at(figure, 0.15, height - 0.15, caption, fontsize=MEDIUM, va="top", linespacing=1.4)
+    width = 0.2 + cell * len(groups)
+    caption = [part for text in caption.splitlines() for part in textwrap.wrap(text, int(CHARACTERS * (width - 0.3)))]
+    head = 0.56 + 0.18 * len(caption)  # from the upper edge to the first scene
+    height = head + 0.4 + max(map(len, groups.values())) * line
+    figure = Figure(figsize=(width, height), facecolor="white")
+    text_at(figure, 0.15, height - 0.15, "\n".join(caption), fontsize=MEDIUM, va="top", linespacing=1.4)
     for place, (title, sequences) in enumerate(groups.items()):
         left = 0.15 + place * cell
-        text_at(figure, left, height - 0.98, title, fontsize=MEDIUM + 1, weight="bold", va="bottom")
+        text_at(figure, left, height - head + 0.12, title, fontsize=MEDIUM + 1, weight="bold", va="bottom")
         for row, (image, sequence) in enumerate(sequences):
-            bottom = height - 1.1 - row * line - scene
+            bottom = height - head - row * line - scene
             whole = axes_at(figure, left, bottom, scene, scene)
             draw_image(whole, image)
             for step, colour in enumerate(step_colours(count)):
@@ -128,11 +134,11 @@ def plot_contact_sheet(groups, class_names, caption):
 # Texts.
 
 
-def _title(sequence, class_names):
+def _title(sequence, class_names, annotated):
     name, said = class_names[sequence.label], sequence.probabilities[-1, 1 + sequence.label]
     text = f"{sequence.name}: {name} {said:.2f}{_most_probable(sequence, class_names)}"
     if sequence.truth is None:
-        return f"{text}; no annotated object there"
+        return f"{text}; no annotated object there" if annotated else text
     truth = "true class" if sequence.true_label == sequence.label else f"in truth {class_names[sequence.true_label]}"
     return f"{text}, {truth}, IoU {sequence.overlaps[-1]:.2f}"
 

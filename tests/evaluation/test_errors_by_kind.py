@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from glimpse.evaluation.average_precision import evaluate
-from glimpse.evaluation.errors_by_kind import KINDS, errors_by_kind
+from glimpse.evaluation.errors_by_kind import KINDS, Outcome, errors_by_kind, outcomes_of_objects
 from tests.evaluation.test_average_precision import NAMES, data_sets, detected, truth
 
 LEFT, RIGHT = [0, 0, 10, 10], [50, 0, 60, 10]
@@ -110,6 +110,33 @@ def test_without_an_object_that_counts_nothing_is_defined():
     assert errors_by_kind([detected([LEFT], [0.9], [0])], [truth()], 1) == {}
     assert errors_by_kind([detected()], [truth([LEFT], [0], [True])], 1) == {}
     assert errors_by_kind([], [], 1) == {}
+
+
+def test_what_became_of_each_object():
+    beside = [50, 0, 54, 10]  # IoU 0.4 with the right object
+    for boxes, scores, labels, right in (
+            ([LEFT, RIGHT], [0.75, 0.875], [0, 0], Outcome("found", 0, 0.875, 1)),
+            ([LEFT, RIGHT, RIGHT], [0.75, 0.875, 0.125], [0, 1, 0], Outcome("found", 0, 0.125, 1)),
+            ([LEFT, beside, RIGHT], [0.75, 0.875, 0.625], [0, 0, 1], Outcome("localisation", 0, 0.875, 0.4)),
+            ([LEFT, beside, RIGHT], [0.75, 0.5, 0.625], [0, 0, 1], Outcome("classification", 1, 0.625, 1)),
+            ([LEFT, beside], [0.75, 0.5], [0, 1], Outcome("missed"))):
+        outcomes = outcomes_of_objects([detected(boxes, scores, labels)], OBJECTS, 2)
+        assert outcomes == [Outcome("found", 0, 0.75, 1), right], boxes
+    images = [truth(), truth([LEFT, RIGHT], [0, 0], [True, False]), truth([LEFT], [1])]
+    found = [detected([LEFT], [0.3], [0]), detected([LEFT], [0.9], [0]), detected([LEFT], [0.5], [1])]
+    assert outcomes_of_objects(found, images, 2) == [
+        Outcome("difficult"), Outcome("missed"), Outcome("found", 1, 0.5, 1)]
+    assert outcomes_of_objects([], [], 1) == []
+
+
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(data_sets)
+def test_outcomes_agree_with_the_counts(data_set):
+    outcomes = [each.name for each in outcomes_of_objects(*data_set, len(NAMES))]
+    difficult = np.concatenate([np.zeros(0, bool), *(each["difficult"] for each in data_set[1])])
+    assert [name == "difficult" for name in outcomes] == difficult.tolist()
+    errors = errors_by_kind(*data_set, len(NAMES))
+    assert outcomes.count("missed") == (errors["missed"]["count"] if errors else 0)
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)

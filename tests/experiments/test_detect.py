@@ -100,7 +100,10 @@ def test_faults_end_with_one_line_before_anything_is_written(tmp_path, digit_run
     write_image(tmp_path / "other" / "street.jpg")
     out, run = f"--out={tmp_path / 'new'}", f"--run={digit_run}"
     kept = names(tmp_path)
-    assert "notes.png: no JPEG or PNG image" in fails([run, photo, tmp_path / "notes.png", out], capsys)
+    # A fault of a photo, not of the run's configuration.
+    assert fails([run, photo, tmp_path / "notes.png", out], capsys).startswith(
+        f"error: {tmp_path / 'notes.png'}: no JPEG or PNG image")
+    assert fails([run, "none.png", out], capsys) == "error: none.png: no such image file"
     assert "street.png and " in fails([run, photo, tmp_path / "other" / "street.jpg", out], capsys)
     assert "--score must lie in [0, 1], got 1.5" in fails([run, photo, "--score=1.5", out], capsys)
     assert "notes.png is a file; name a directory" in fails([run, photo, f"--out={tmp_path / 'notes.png'}"], capsys)

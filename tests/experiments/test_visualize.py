@@ -45,6 +45,10 @@ def test_the_pictures_of_a_run(tmp_path, tiny, capsys):
     assert names(out) == of_strips("validation-00001_detection1")
     assert Image.open(out / "validation-00001_detection1.gif").n_frames == 2
 
+    out = tmp_path / "object"
+    visualize.main([f"--run={workdir}", "--image=test-00001", "--object=1", f"--out={out}"])
+    assert names(out) == of_strips("test-00001_object1")
+
     photo = tmp_path / "street.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, [200, 300, 3], np.uint8)).save(photo)
     visualize.main([f"--run={workdir}", f"--photo={photo}", "--detections=1", f"--out={tmp_path / 'photo'}"])
@@ -56,8 +60,16 @@ def test_the_pictures_of_a_run(tmp_path, tiny, capsys):
     out = f"--out={tmp_path / 'new'}"
     assert "--image=test-00004 is not among the 4 images, test-00000 to test-00003" in fails(
         [f"--run={workdir}", "--image=test-00004", out], capsys)
-    assert "file: no JPEG or PNG image" in fails([f"--run={workdir}", f"--photo={tmp_path / 'file'}", out], capsys)
-    assert "none.png: no such image file" in fails([f"--run={workdir}", "--photo=none.png", out], capsys)
+    # A fault of the photo, not of the run's configuration.
+    assert fails([f"--run={workdir}", f"--photo={tmp_path / 'file'}", out], capsys).startswith(
+        f"error: {tmp_path / 'file'}: no JPEG or PNG image")
+    assert fails([f"--run={workdir}", "--photo=none.png", out], capsys) == "error: none.png: no such image file"
+    assert "--object=99 is not in test-00001: its objects are 1 to " in fails(
+        [f"--run={workdir}", "--image=test-00001", "--object=99", out], capsys)
+    assert "--object must be a whole number of at least 1, got 0" in fails(
+        [f"--run={workdir}", "--image=test-00001", "--object=0", out], capsys)
+    for other in ([], [f"--photo={photo}"]):
+        assert "--object=1 needs --image=ID" in fails([f"--run={workdir}", "--object=1", *other, out], capsys)
     assert "--detections must be a whole number of at least 1, got 0" in fails(
         [f"--run={workdir}", "--detections=0", out], capsys)
     assert "split must be one of" in fails([f"--run={workdir}", "--split=tests", out], capsys)
@@ -90,6 +102,12 @@ def test_what_is_drawn_is_chosen_by_gain_and_by_lot(tmp_path, tiny):
              for seed in range(20)}
     assert len(draws) > 3 and "after the last glimpse minus after the first" in rule
     assert len(visualize.chosen_sequences(sequences, 99, np.random.default_rng(0))[0]["random draw"]) == len(sequences)
+
+
+def test_a_contact_sheet_counts_others_where_there_are_some():
+    assert "\nAll 1,502 objects; by lot\n" in visualize.caption_of("test", 1502, 1502, "by lot")
+    assert "\n3 of 4 objects (the others have no proposal of IoU 0.5); by lot\n" in visualize.caption_of(
+        "test", 3, 4, "by lot")
 
 
 def test_a_run_that_cannot_be_drawn(tmp_path, tiny, capsys):

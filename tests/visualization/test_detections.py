@@ -49,7 +49,10 @@ def test_it_shows_boxes_labels_and_glimpses():
     np.testing.assert_allclose(shown.pop(ANSWER), boxes)
     np.testing.assert_allclose(list(shown.values()), glimpses.swapaxes(0, 1), atol=1e-4)
     texts = [text for text, _ in frames(figure)]
-    assert texts[-2:] == ["cat 0.99", "dog 0.50"] and sorted(texts[:-2]) == ["1", "1", "2", "2", "3", "3"]
+    assert texts[-2:] == ["1: cat 0.99", "2: dog 0.50"]
+    assert sorted(texts[:-2]) == ["1.1", "1.2", "1.3", "2.1", "2.2", "2.3"]
+    alone = plot_detections(np.zeros([300, 500, 3], np.uint8), boxes[:1], ["cat"], [0.987], glimpses[:1])
+    assert [text for text, _ in frames(alone)] == ["1", "2", "3", "cat 0.99"]
     orange = (np.abs(saved(figure) - 255 * np.array(to_rgb(ANSWER))) < 40).all(axis=2)  # lines have soft edges
     assert orange[20, 60:190].all() and orange[140, 10] and not orange[140, 60:190].any()
 

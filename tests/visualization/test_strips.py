@@ -81,6 +81,13 @@ def test_a_strip_shows_the_arrays():
     np.testing.assert_allclose([shown.get_extent() for shown in maps], seen.glimpses[:, [0, 2, 3, 1]])
 
 
+def test_a_missing_annotation_is_told_where_there_are_annotations():
+    told = "; no annotated object there"
+    seen = sequence(**WITHOUT_TRUTH)
+    assert plot_strip(image(), seen, pooled(3), NAMES).texts[0].get_text().endswith(told)
+    assert told not in plot_strip(image(), seen, pooled(3), NAMES, annotated=False).texts[0].get_text()
+
+
 def test_a_wrong_class_is_named_and_has_no_reward():
     figure = plot_strip(image(), sequence(true_label=4), pooled(3), NAMES)
     assert "in truth potted plant" in figure.texts[0].get_text() and len(figure.axes[-1].lines) == 1
@@ -100,7 +107,8 @@ def test_frames_have_one_size_and_fill_up():
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_a_contact_sheet_is_readable_and_tells_what_changed(assert_readable, count):
     groups = {title: [(image(channels), sequence(count))] * 2 for title, channels in (("best gains", 1), ("random", 3))}
-    figure = plot_contact_sheet(groups, NAMES, "How they were chosen.\nOut of how many.\nWhat it means.")
+    caption = "How they were chosen.\nOut of how many, by which rule; and so on and so forth"
+    figure = plot_contact_sheet(groups, NAMES, caption + ", until the line is longer than the sheet is wide" * 3 + ".")
     assert_readable(figure)
     texts = [text.get_text() for text in figure.texts]
     assert {"best gains", "random"} < set(texts)

@@ -1,0 +1,1 @@
+"""One page to explore a split with: every object, what was looked at, what was answered after each glimpse."""
