@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glimpse.errors import GlimpseError
+
 
 class Example(NamedTuple):
     """One annotated image.
@@ -19,3 +21,51 @@ class Example(NamedTuple):
     boxes: np.ndarray
     labels: np.ndarray
     difficult: np.ndarray
+
+
+class NoSplit(GlimpseError):
+    """Raised by data that were found to have no such split, and can be used without it."""
+
+
+class Outline(NamedTuple):
+    """An Example without its pixels; size: (height, width)."""
+
+    id: str | int
+    size: tuple
+    boxes: np.ndarray
+    labels: np.ndarray
+    difficult: np.ndarray
+
+
+def outlines(examples):
+    """Yields the Outline of each example; of a data set that has no `outline(index)` the pixels are read for it."""
+    for index in range(len(examples)):
+        if hasattr(examples, "outline"):
+            yield examples.outline(index)
+        else:
+            id, image, *objects = examples[index]
+            yield Outline(id, image.shape[:2], *objects)
+
+
+class Part:
+    """Some examples of a data set, in the order of `places`."""
+
+    def __init__(self, examples, places):
+        self._examples, self._places = examples, list(places)
+        self.class_names, self.skipped = examples.class_names, examples.skipped
+        if hasattr(examples, "category_ids"):
+            self.category_ids = examples.category_ids
+
+    def __len__(self):
+        return len(self._places)
+
+    def __getitem__(self, index):
+        return self._examples[self._place(index)]
+
+    def outline(self, index):
+        return self._examples.outline(self._place(index))
+
+    def _place(self, index):
+        if not 0 <= index < len(self):
+            raise IndexError(f"image {index} of {len(self)}")
+        return self._places[index]

@@ -3,7 +3,7 @@
 import gin
 import numpy as np
 
-from glimpse.errors import GlimpseError, real_number
+from glimpse.errors import GlimpseError, real_number, whole_number
 from glimpse.geometry.overlaps import pairwise_iou
 
 
@@ -17,20 +17,22 @@ class WindowGrid:
         sizes: square roots of the windows' areas, in pixels.
         aspect_ratios: width / height.
         stride: step between neighbours as a fraction of the window.
+        longest_side: of the image that `sizes` are in pixels of; windows grow with a larger image. None: every image.
     """
 
-    def __init__(self, sizes=(13, 20, 31), aspect_ratios=(0.5, 0.9), stride=0.45):
+    def __init__(self, sizes=(13, 20, 31), aspect_ratios=(0.5, 0.9), stride=0.45, longest_side=None):
         for name, values in (("sizes", sizes), ("aspect_ratios", aspect_ratios)):
             if not isinstance(values, (tuple, list)) or not values or min(values) <= 0:
                 raise GlimpseError(f"WindowGrid.{name} must be a list of numbers above 0, got {values!r}")
         self.shapes = [(size / ratio**0.5, size * ratio**0.5) for size in sizes for ratio in aspect_ratios]
         self.stride = real_number("WindowGrid.stride", stride, minimum=0.05, maximum=1)
+        self.longest_side = None if longest_side is None else whole_number("WindowGrid.longest_side", longest_side)
 
     def __call__(self, image, id=None):
         """Proposals of an image [H, W, C], whatever its id: float32 [N, 4], xyxy in its pixels."""
-        windows = []
+        windows, scale = [], 1 if self.longest_side is None else max(image.shape[:2]) / self.longest_side
         for height, width in self.shapes:
-            height, width = min(height, image.shape[0]), min(width, image.shape[1])
+            height, width = min(scale * height, image.shape[0]), min(scale * width, image.shape[1])
             tops = _places(image.shape[0], height, self.stride)
             lefts = _places(image.shape[1], width, self.stride)
             top, left = (axis.reshape(-1) for axis in np.meshgrid(tops, lefts, indexing="ij"))

@@ -1,6 +1,7 @@
 """An experiment: what one configuration describes, trained, evaluated, written down."""
 
 import contextlib
+import logging
 import pathlib
 import re
 import sys
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from glimpse import config, gin_faults
 from glimpse.data.batches import training_batches
+from glimpse.data.example import NoSplit, outlines
 from glimpse.data.feature_cache import FeatureCache
 from glimpse.data.proposals import recall
 from glimpse.errors import GlimpseError, one_of, whole_number
@@ -26,6 +28,7 @@ from glimpse.training import (
 )
 
 PROPOSAL_IOUS = (0.5, 0.7)
+_LOG = logging.getLogger(__name__)
 
 
 @gin.configurable
@@ -70,6 +73,11 @@ class Experiment:
         self.data, self.proposals, self.sampling, self.framing = data, proposals, sampling, framing
         self._examples = {}
         self.trained_on = trained_on or run.trained_on(self.training_data)
+        if getattr(framing, "grows", False) and trained_on is None:
+            sizes = [outline.size for outline in outlines(self.training_data)]
+            self.trained_on = self.trained_on._replace(canvas=framing.smallest_canvas(sizes))
+        if self.trained_on.canvas:
+            self.framing = framing.with_canvas(self.trained_on.canvas)
         self.detector = detector(num_classes=len(self.trained_on.class_names))
         parts.check_detector(self.detector)
         self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
@@ -80,7 +88,7 @@ class Experiment:
                 next(iter(self.batches(0)))  # so that faults of the data show before anything is written
         self.trainer.build_on(self.trained_on.image_shape)
         if feature_cache is not None:
-            if self.detector.pooling == "crop" or (framing is not None and framing.canvas is None):
+            if self.detector.pooling == "crop" or (framing is not None and self.framing.canvas is None):
                 raise GlimpseError("Experiment.feature_cache needs a shared feature map of one size: "
                                    "a pooling other than 'crop', and a Framing.canvas; or set it to None")
             self.features = FeatureCache(feature_cache, self.detector.backbone)
@@ -105,12 +113,22 @@ class Experiment:
         return self._examples[split]
 
     def open_evaluation_splits(self):
-        """Reads the annotations of what is to be evaluated. Raises GlimpseError for a missing or faulty split."""
+        """Reads the annotations of what is to be evaluated. Raises GlimpseError for a missing or faulty split.
+
+        A split that the data were found not to have (`NoSplit`) is left out of what is to be evaluated.
+        """
+        there = []
         for split in self.evaluation_splits:
             try:
                 self._evaluated(split)
+                there.append(split)
+            except NoSplit as error:
+                if split == self.evaluation_splits[-1] and not there:
+                    raise
+                _LOG.warning("%s: nothing is evaluated on it", error)
             except GlimpseError as error:
                 raise GlimpseError(f"Experiment.evaluation_splits names {split!r}: {error}") from error
+        self.evaluation_splits = tuple(there)
 
     def _evaluated(self, split):
         examples = self.examples(split)

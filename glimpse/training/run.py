@@ -131,12 +131,13 @@ class TrainedOn(NamedTuple):
     """What a run keeps of its training data, so that the network can be used where they are not.
 
     class_names: K names. category_ids: COCO's ids of the classes; 1, 2, ... where the data set has none. image_shape:
-    (H, W, channels) of its first image.
+    (H, W, channels) of its first image. canvas: (height, width) that was chosen for its images, () where none was.
     """
 
     class_names: tuple
     category_ids: tuple
     image_shape: tuple
+    canvas: tuple = ()
 
 
 def trained_on(data):
@@ -157,7 +158,8 @@ def read_trained_on(workdir):
         value = TrainedOn(**{name: tuple(values) for name, values in json.loads(read_text(path)).items()})
         sound = (value.class_names and all(isinstance(name, str) for name in value.class_names)
                  and len(value.category_ids) == len(value.class_names) and len(value.image_shape) == 3
-                 and all(isinstance(side, int) and side > 0 for side in value.image_shape))
+                 and len(value.canvas) in (0, 2)
+                 and all(isinstance(side, int) and side > 0 for side in (*value.image_shape, *value.canvas)))
         if not sound:
             raise ValueError("it has another shape")
         return value
