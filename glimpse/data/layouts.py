@@ -24,9 +24,10 @@ READERS = {"VOC": VOC, "COCO": COCO, "YOLO": YOLO}
 SPLITS = {"train": ("train", "training"), "validation": ("val", "valid", "validation", "dev"),
           "test": ("test", "testing")}
 CLASS_FILES = ("classes.txt", "class_names.txt", "obj.names", "data/obj.names", "labels/classes.txt")
-LOOKED_FOR = ("looked for a YAML file with names and train (YOLO), for text files of boxes in labels or beside images "
-              "(YOLO), for a JSON file with images, annotations and categories (COCO) and for XML files of <annotation> "
-              "(VOC), in it and in train, valid and test; docs/your_data.md shows them")
+LOOKED_FOR = ("looked for a YAML file with names and train (YOLO), text files of boxes in labels or beside images "
+              "(YOLO), a JSON file with images, annotations and categories (COCO) and XML files of <annotation> (VOC), "
+              "in it and in train, valid and test; docs/your_data.md shows them")
+ROW = re.compile(r"\s*\d+([ \t]+[-+.\deE]+){4,}[ \t\r]*(\n|$)")  # of YOLO: a class and a box or more points
 _LOG = logging.getLogger(__name__)
 
 
@@ -154,7 +155,7 @@ def _voc(root):
 
 def _xml_part(folder):
     """(folder of the images, folder of the XML files) of a folder, None where it holds no annotation of VOC."""
-    xml = _first((each for each in (folder / "Annotations", folder / "annotations", folder) if _has_xml(each)))
+    xml = _first(each for each in (folder / "Annotations", folder / "annotations", folder) if _has_xml(each))
     images = xml and _first([*(folder / name for name in ("JPEGImages", "images", "Images")), folder])
     return xml and ((images, xml) if xml != folder else (folder, folder))
 
@@ -225,9 +226,9 @@ def _folder_of_images(path, root, split):
     stem = path.stem.removeprefix("instances_")
     of_split = [folder for top in (root, root / "images") for folder in (top / stem, _folders_of_splits(top).get(split))
                 if folder]
-    return _first((folder for folder in (*of_split, path.parent, root, root / "images", root / "JPEGImages",
+    return _first(folder for folder in (*of_split, path.parent, root, root / "images", root / "JPEGImages",
                                          root / "data", path.parent / "images")
-                   if name and ((folder / name).is_file() or (folder / name.replace("\\", "/")).is_file()))
+                   if name and ((folder / name).is_file() or (folder / name.replace("\\", "/")).is_file())
                   ) or path.parent
 
 
@@ -277,7 +278,8 @@ def _texts(root):
                   for split, folder in (_folders_of_splits(images) or folders).items()}
         splits = {split: folder for split, folder in splits.items() if _rows_of(folder, root)}
         if not splits:
-            splits = {"train": each for each in (images, root) if each.is_dir() and _rows_of(each, root)}
+            folder = next((each for each in (images, root) if each.is_dir() and _rows_of(each, root)), None)
+            splits = {"train": folder} if folder else {}
     if not splits:
         return None
     names = named.relative_to(root).as_posix() if named else _numbers(
@@ -297,7 +299,7 @@ def _texts_of(folder, root):
 def _rows_of(folder, root):
     """Whether there are images in a folder, and one of its text files begins with a row of YOLO."""
     return (any(path.suffix.lower() in SUFFIXES for path in folder.rglob("*"))
-            and any(re.match(r"\s*\d+([ \t]+[-+.\deE]+){4,}[ \t\r]*(\n|$)", _text(path)) for path in _texts_of(folder, root)))
+            and any(ROW.match(_text(path)) for path in _texts_of(folder, root)))
 
 
 def _numbers(paths):

@@ -6,6 +6,9 @@ import numpy as np
 from glimpse.errors import GlimpseError, real_number, whole_number
 from glimpse.geometry.overlaps import pairwise_iou
 
+# Of which numbers of proposals, and at which overlaps, their recall is told; None stands for all.
+RECALL_COUNTS, RECALL_IOUS = (10, 30, 100, 300, 1000, 2000, None), (0.5, 0.7)
+
 
 @gin.register
 class WindowGrid:
@@ -66,3 +69,25 @@ def recall(proposals, examples, iou_thresholds, counts=(None,)):
     best = np.concatenate([np.empty([len(counts), 0]), *best], axis=1)
     found = (best[:, None] >= np.asarray(iou_thresholds)[:, None]).sum(axis=2)
     return found / max(best.shape[1], 1)
+
+
+def measured_recall(proposals, examples):
+    """`recall` at RECALL_IOUS over the RECALL_COUNTS that are less than the most proposals of an image, and all.
+
+    Returns:
+        {"recall": float [counts, thresholds], "counts": as in RECALL_COUNTS, "numbers": the same with the mean number
+        for all, "mean", "least", "most": numbers of proposals an image}.
+    """
+    found = []
+
+    def counted(image, id):
+        boxes = proposals(image, id)
+        found.append(len(boxes))
+        return boxes
+
+    recalls, mean = recall(counted, examples, RECALL_IOUS, RECALL_COUNTS), float(np.mean(found or [0]))
+    kept = [place for place, count in enumerate(RECALL_COUNTS) if count is None or count < max(found, default=0)]
+    counts = [RECALL_COUNTS[place] for place in kept]
+    numbers = [mean if count is None else count for count in counts]
+    return {"recall": recalls[kept], "counts": counts, "numbers": numbers, "mean": mean,
+            "least": min(found, default=0), "most": max(found, default=0)}

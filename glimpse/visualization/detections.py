@@ -5,6 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from glimpse.visualization.names import as_written
 from glimpse.visualization.panels import ANSWER, SMALL, badge, contrast, draw_box, draw_image, step_colours
 
 LEAST_SIDE = 480  # pixels of the longest side, below which text could not be read
@@ -43,7 +44,7 @@ def plot_detections(image, boxes, names, scores, glimpses=None):
     for box in boxes[::-1]:
         draw_box(axes, box, ANSWER)
     for box, name, score in zip(boxes, names, scores):
-        taken.append(_draw_label(axes, box, f"{name} {score:.2f}", taken))
+        taken.append(_draw_label(axes, box, f"{as_written(name)} {score:.2f}", taken))
     return figure
 
 
