@@ -115,7 +115,7 @@ def _box(box, name, colour, difficult):
     (x1, y1, x2, y2), name = box.tolist(), html.escape(_one_line(name)) + " (difficult)" * bool(difficult)
     place = f'x="{x1:.1f}" y="{y1:.1f}" width="{x2 - x1:.1f}" height="{y2 - y1:.1f}"'
     dashes = ' stroke-dasharray="5 3"' * bool(difficult)
-    label = f'<text x="{x1 + 3:.1f}" y="{y1 + 12:.1f}" fill="{colour}">{name}</text>' if x2 - x1 > 7 * len(name) else ""
+    label = f'<text x="{x1 + 3:.1f}" y="{y1 + 12:.1f}" fill="#fff">{name}</text>' if x2 - x1 > 7 * len(name) else ""
     return (f'<g><title>{name}</title><rect class="edge" {place}/>'
             f'<rect {place} stroke="{colour}"{dashes}/>{label}</g>')
 
