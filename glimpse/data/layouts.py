@@ -112,7 +112,8 @@ def _read(found, split, on_fault, root):
         return gin.get_configurable(reader)(
             split, **{name: value for name, value in arguments.items() if name not in given})
     except Fault as fault:
-        raise GlimpseError(f"{fault}; python -m experiments.inspect --data={root} lists all defects, and "
+        said = str(fault).splitlines()[0]  # gin adds where it was called
+        raise GlimpseError(f"{said}; python -m experiments.inspect --data={root} lists all defects, and "
                            "photographs.on_fault = 'skip' leaves them out") from fault
 
 
@@ -201,7 +202,7 @@ def _coco(root):
     instances = [path for path in files if path.name.startswith("instances")]
     splits = {}
     for path in instances or files:
-        split = _split_of(path.stem) or _split_of(path.parent.name) or "train"
+        split = _split_of(path.stem) or (path.parent != root and _split_of(path.parent.name)) or "train"
         if split in splits:
             raise GlimpseError(f"{splits[split]} and {path} would both be the split {split!r}: name the files after "
                                "train, val and test, or say COCO.annotations = '...{split}...'")
@@ -278,7 +279,9 @@ def _texts(root):
                   for split, folder in (_folders_of_splits(images) or folders).items()}
         splits = {split: folder for split, folder in splits.items() if _rows_of(folder, root)}
         if not splits:
-            folder = next((each for each in (images, root) if each.is_dir() and _rows_of(each, root)), None)
+            beside = any(path.suffix.lower() in SUFFIXES for path in root.iterdir())  # and not in a folder in it
+            folder = next((each for each, there in ((images, images.is_dir()), (root, beside))
+                           if there and _rows_of(each, root)), None)
             splits = {"train": folder} if folder else {}
     if not splits:
         return None
