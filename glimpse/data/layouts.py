@@ -124,7 +124,7 @@ def _without_validation(examples, split, share, seed, root):
         raise GlimpseError(f"{root} has {len(examples)} image in all; training and validation need one each")
     drawn = set(generator(seed, "validation").permutation(len(examples))[:count].tolist())
     _LOG.warning("%s has no validation split: %d of its %d training images, drawn with photographs.seed = %d, %s", root,
-                 count, len(examples), seed, "are it" if split == "validation" else "are not trained on")
+                 count, len(examples), seed, "stand for it" if split == "validation" else "are not trained on")
     return Part(examples, [place for place in range(len(examples)) if (place in drawn) == (split == "validation")])
 
 

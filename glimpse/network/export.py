@@ -35,7 +35,7 @@ class ExportedDetector(tf.Module):
                 dict of boxes [B, 100, 4], scores [B, 100], labels int32 [B, 100], counts int32 [B].
             """
             sizes = tf.tile(tf.shape(images)[None, 1:3], [tf.shape(images)[0], 1])
-            images = images if framing is None else padded(images, framing.canvas, framing.grows)
+            images = images if framing is None else padded(images, framing.canvas, getattr(framing, "grows", False))
             found, _ = detector.detect(images, proposals, stateless_seed(seed, "evaluation", 0), sizes)
             return found._asdict()
 

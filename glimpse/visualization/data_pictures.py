@@ -20,7 +20,8 @@ svg { display: block; width: 100%; height: auto; border-radius: 4px; }
 rect { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
 rect.edge { stroke: #000; stroke-width: 3.5; }
 svg text { font: 600 11px system-ui, sans-serif; paint-order: stroke; stroke: #000; stroke-width: 2px; }
-.chip { display: inline-block; width: 0.8em; height: 0.8em; border: 1px solid #000; margin: 0 0.3em 0 1em; }
+.class { white-space: nowrap; margin-right: 1em; }
+.chip { display: inline-block; width: 0.8em; height: 0.8em; border: 1px solid #000; margin-right: 0.3em; }
 """
 
 
@@ -89,8 +90,8 @@ def pictures_html(examples, class_names):
         examples: iterable of Example.
         class_names: K names.
     """
-    chips = "".join(f'<span class="chip" style="background:{_colour(label)}"></span>{html.escape(_one_line(name))}'
-                    for label, name in enumerate(class_names))
+    chips = "".join(f'<span class="class"><span class="chip" style="background:{_colour(label)}"></span>'
+                    f'{html.escape(_one_line(name))}</span> ' for label, name in enumerate(class_names))
     return f'<p>{chips}</p>\n<div class="pictures">\n{"".join(_figure(each, class_names) for each in examples)}</div>\n'
 
 

@@ -55,10 +55,12 @@ def _has(path, character):
 
 @functools.cache
 def _font(path):
+    """A font, None where matplotlib does not read its kind, or where it draws the name of a script for its letters."""
     try:
-        return FT2Font(path)
-    except (OSError, RuntimeError):  # of a kind that matplotlib does not read
+        font = FT2Font(path)
+    except (OSError, RuntimeError):
         return None
+    return None if font.family_name.startswith("Last Resort") else font
 
 
 @functools.cache
@@ -71,7 +73,6 @@ def _family_with(character):
             manager.addfont(path)
     fonts = sorted(manager.ttflist, key=lambda entry: (entry.style != "normal", str(entry.weight) not in
                                                        ("400", "normal"), entry.name))
-    # The fonts that matplotlib brings along for mathematics have private characters alone.
     return next((entry.name for entry in fonts if _has(entry.fname, character)), None)
 
 
