@@ -65,14 +65,14 @@ def check_files(out, files):
 def explored_run(run, name, split, most, allow_import):
     """The Explored of a run, and its settings as texts."""
     from glimpse import config
-    from glimpse.data.example import First
+    from glimpse.data.example import Part
     from glimpse.explorer.objects import explore
     from glimpse.training.experiment import restored
     with restored(run, allow_import) as (experiment, step):
         examples = experiment.annotated(split)
-        found = explore(name, experiment.detector, First(examples, most or len(examples)), experiment.proposals,
-                        experiment.seed, experiment.trained_on.class_names, experiment.evaluation_batch_size,
-                        experiment.framing)
+        first = Part(examples, range(min(most or len(examples), len(examples))))
+        found = explore(name, experiment.detector, first, experiment.proposals, experiment.seed,
+                        experiment.trained_on.class_names, experiment.evaluation_batch_size, experiment.framing)
         return found, {**{key: str(value) for key, value in config.macros().items()}, "steps trained": str(step)}
 
 

@@ -221,3 +221,16 @@ def test_a_module_of_ones_own_that_another_one_hides_is_named(tmp_path, name):
     write(tmp_path / f"{name}.py", "")
     said = said_of(write(tmp_path / "mine.gin", f"import {name}\ninclude 'experiments/digits.gin'\n"))
     assert f"mine.gin, line 1: imports '{name}', which is " in said and f"{name}.py; rename the latter" in said
+
+
+@pytest.mark.parametrize("names", [
+    ["cost_$5$", "a|b", "it's", 'say "x"', "a\nb", "%SEED", "@learned()", "#1", "\\", "猫", "{split}", "=", ""],
+    ["a name of many words, long enough to be broken by who prints it " * 3, "x" * 300]])
+def test_names_of_any_characters_come_back_from_the_text_of_a_configuration(names):
+    text_of_binding = f"VOC.classes = {names!r}"
+    with config.configuration("experiments/photos.gin", ["DATA_ROOT = 'x'", text_of_binding]) as text:
+        assert gin.query_parameter("VOC.classes") == names
+    assert gin_files.settings(text)["VOC.classes"] == names
+    gin.parse_config(text)
+    assert gin.query_parameter("VOC.classes") == names
+    gin.clear_config()

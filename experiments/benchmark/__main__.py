@@ -22,12 +22,19 @@ def main(arguments=None):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=_positive, default=11, help="timed runs after the warm-up")
     parser.add_argument("--json", type=_new_file, metavar="FILE", help="also write the result here")
+    if hasattr(benchmark, "ratios"):
+        parser.add_argument("--ratios", type=_new_file, metavar="NAME",
+                            help="also draw the ratios, as NAME.png and NAME.pdf")
     benchmark.add_flags(parser)
     options = parser.parse_args(arguments)
     result = benchmark.run(options)
     print(benchmark.table(result))
     if options.json:
         write_json(options.json, result)
+    if getattr(options, "ratios", None):
+        from glimpse.studies.pictures.ratios import plot_ratios
+        from glimpse.visualization.writing import write_figure
+        write_figure(options.ratios, plot_ratios(*benchmark.ratios(result)))
 
 
 def _positive(text):

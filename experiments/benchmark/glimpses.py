@@ -91,6 +91,19 @@ def table(result):
     return "\n".join(lines)
 
 
+def ratios(result):
+    """Times over those of T = 1, of a training step and of detection; and the label of their axis."""
+    steps = result["training_step_ms"]
+    groups = {"training step": {name: ms / steps["T=1"] for name, ms in steps.items()}}
+    if result["detection"]:
+        first = result["detection"][0]["ms"]
+        groups["detection"] = {
+            f"{row['run']}, T={row['glimpses']}"
+            + ("" if row["confidence"] is None else f", stops at {row['confidence']:g}"): row["ms"] / first
+            for row in result["detection"]}
+    return groups, "time over that of one glimpse"
+
+
 def _training_steps(rounds):
     """Milliseconds of a training step for each of TRAINING, and of the part that no further glimpse can do without."""
     steps = []

@@ -64,6 +64,14 @@ def table(result):
     return "\n".join(lines)
 
 
+def ratios(result):
+    """Times of a step over that of the step alone; and the label of their axis."""
+    timed = result["timed"]
+    alone = timed["step alone"]["ms"]
+    return {result["experiment"]: {name: each["ms"] / alone for name, each in timed.items()}}, \
+        "time of a step over that of the step alone"
+
+
 def _mean(steps):
     """Milliseconds a step, and cores that it holds busy, without the first `WARM_UP`."""
     for _ in range(WARM_UP):

@@ -96,6 +96,14 @@ def table(result):
     return "\n".join(lines)
 
 
+def ratios(result):
+    """The times of all contenders over ours, forward and back, with most threads; and the label of their axis."""
+    timed = max(result["timed"], key=lambda timed: timed["threads"])
+    groups = {_title(workload): {name: times["both"]["over_ours_wall"]
+                                 for name, times in workload["contenders"].items()} for workload in timed["workloads"]}
+    return groups, f"{result['operator']}, forward and back: time over that of ours, {timed['threads']} thread(s)"
+
+
 def _title(workload):
     boxes = f" of {workload['box_cells']} cells" if workload["box_cells"] else ""
     return f"{workload['features']} x{workload['rois']}{boxes} @{workload['pooled_size']}"

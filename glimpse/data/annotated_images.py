@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from glimpse.data.example import Example
+from glimpse.data.example import Example, Outline
 from glimpse.data.fields import Fault, shown, text
 from glimpse.data.image_files import FRAMES, LIMIT, MOST_PIXELS, probe_image, read_image
 from glimpse.errors import GlimpseError, one_of, whole_number
@@ -92,9 +92,10 @@ class AnnotatedImages:
                 if isinstance(probe, Fault):
                     self._leave_out("image", probe)
                 else:
-                    size, in_doubt = probe
+                    (width, height), in_doubt = probe
                     self._turned += in_doubt
-                    self._checked.append((annotation.id, annotation.path, *self._objects(annotation, *size)))
+                    objects = self._objects(annotation, width, height)
+                    self._checked.append((annotation.path, Outline(annotation.id, (height, width), *objects)))
         for fault in faults.get("object", ()):  # after the images: one that cannot be read loses its objects
             self._leave_out("object", fault)
         self._log(source)
@@ -107,12 +108,16 @@ class AnnotatedImages:
     def __getitem__(self, index):
         if not 0 <= index < len(self):
             raise IndexError(f"image {index} of {len(self)}")
-        id, path, boxes, labels, difficult = self._checked[index]
-        return Example(id, read_image(path, self.frame, self._most_pixels), boxes, labels, difficult)
+        path, (id, _, *objects) = self._checked[index]
+        return Example(id, read_image(path, self.frame, self._most_pixels), *objects)
+
+    def outline(self, index):
+        """The Outline of an example; nothing is read."""
+        return self._checked[index][1]
 
     def stamp(self, index):
         """Of the file of an image: what changes when it is written, (nanoseconds, bytes)."""
-        path = self._checked[index][1]
+        path = self._checked[index][0]
         try:
             status = path.stat()
         except OSError as error:

@@ -1,8 +1,11 @@
 """What every data set yields."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
+
+from glimpse.errors import GlimpseError
 
 
 class Example(NamedTuple):
@@ -21,16 +24,49 @@ class Example(NamedTuple):
     difficult: np.ndarray
 
 
-class First:
-    """The first `count` images of a data set, as a data set."""
+class NoSplit(GlimpseError):
+    """Raised by data that were found to have no such split, and can be used without it."""
 
-    def __init__(self, examples, count):
-        self.class_names, self._examples, self._count = examples.class_names, examples, min(count, len(examples))
+
+class Outline(NamedTuple):
+    """An Example without its pixels; size: (height, width)."""
+
+    id: str | int
+    size: tuple
+    boxes: np.ndarray
+    labels: np.ndarray
+    difficult: np.ndarray
+
+
+def outlines(examples):
+    """Yields the Outline of each example; of a data set that has no `outline(index)` the pixels are read for it."""
+    for index in range(len(examples)):
+        if hasattr(examples, "outline"):
+            yield examples.outline(index)
+        else:
+            id, image, *objects = examples[index]
+            yield Outline(id, image.shape[:2], *objects)
+
+
+class Part:
+    """Some examples of a data set, in the order of `places`; all else is as the data set has it."""
+
+    def __init__(self, examples, places):
+        self._examples, self._places = examples, list(places)
+        for name in ("outline", "stamp"):  # what a data set may tell of an example without reading it
+            if hasattr(examples, name):
+                setattr(self, name, functools.partial(self._of_place, getattr(examples, name)))
+
+    def __getattr__(self, name):
+        return getattr(self._examples, name)
 
     def __len__(self):
-        return self._count
+        return len(self._places)
 
     def __getitem__(self, index):
-        if not 0 <= index < self._count:
-            raise IndexError(f"image {index} of {self._count}")
-        return self._examples[index]
+        return self._of_place(self._examples.__getitem__, index)
+
+    def _of_place(self, told, index):
+        if not 0 <= index < len(self):
+            raise IndexError(f"image {index} of {len(self)}")
+        return told(self._places[index])

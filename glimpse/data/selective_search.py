@@ -13,6 +13,8 @@ import gin
 import numpy as np
 
 from glimpse.data.array_cache import ArrayCache
+from glimpse.data.framing import resized
+from glimpse.data.own_pictures import scale_of
 from glimpse.errors import GlimpseError, one_of, path_given, whole_number
 
 MODES = {"fast": "switchToSelectiveSearchFast", "quality": "switchToSelectiveSearchQuality"}
@@ -31,12 +33,14 @@ class SelectiveSearch:
         cache: directory; made where it is not there.
         mode: "fast" or "quality", which finds two to three times as many in four times as long.
         most: at most so many proposals an image, the most object-like first.
+        longest_side: a larger image is searched in this size, for the time grows with its pixels; None: as it is.
     """
 
-    def __init__(self, cache=gin.REQUIRED, mode="fast", most=2000):
+    def __init__(self, cache=gin.REQUIRED, mode="fast", most=2000, longest_side=None):
         self.mode = one_of("SelectiveSearch.mode", mode, MODES)
         self.most = whole_number("SelectiveSearch.most", most)
         self.cache = ArrayCache(path_given("SelectiveSearch.cache", cache) / f"selective-search-{mode}", (None, 4))
+        self.longest_side = None if longest_side is None else whole_number("SelectiveSearch.longest_side", longest_side)
         self._warned = False
 
     def __call__(self, image, id=None):
@@ -48,15 +52,22 @@ class SelectiveSearch:
                              "python -m experiments.propose does it beforehand, on all cores", id, self.cache.directory)
                 self._warned = True
             self.compute(image)
-        return self.cache.load(path)[:self.most].astype(np.float32)
+        return self.cache.load(path)[:self.most].astype(np.float32) / scale_of(self._searched(image), image)
 
     def path(self, image):
         """The file that holds the proposals of an image."""
-        return self.cache.path(image)
+        return self.cache.path(self._searched(image))
 
     def compute(self, image):
         """Computes and keeps the proposals of an image."""
-        self.cache.save(self.path(image), selective_search(image, self.mode).astype(np.uint16))
+        self.cache.save(self.path(image), selective_search(self._searched(image), self.mode).astype(np.uint16))
+
+    def _searched(self, image):
+        """The image in the size in which it is searched."""
+        longest = max(image.shape[:2])
+        if self.longest_side is None or longest <= self.longest_side:
+            return image
+        return resized(image, *(max(1, round(side * self.longest_side / longest)) for side in image.shape[:2]))
 
 
 def selective_search(image, mode):

@@ -8,7 +8,7 @@ import gin
 import yaml
 
 from glimpse.data.annotated_images import AnnotatedImages, Annotation, Object
-from glimpse.data.fields import Fault, fields, number_of_text, one_line, shown, split_name, unique
+from glimpse.data.fields import Fault, fields, names_given, number_of_text, one_line, shown, split_name, unique
 from glimpse.data.image_files import MOST_PIXELS
 from glimpse.data.text_files import decoded, lines, numbered_lines, on_disk, read_bytes
 from glimpse.errors import GlimpseError, one_of, path_given
@@ -33,7 +33,8 @@ class YOLO(AnnotatedImages):
         split: "train", "validation" or "test", or what stands for {split} below.
         root: the folder that holds all files; what leads outside it is not read.
         data: the file of classes, relative to `root`: a YAML file as of Ultralytics, with `names`, and `train`, `val`
-            and `test` for the images; or a text file of one class a line, such as classes.txt or obj.names.
+            and `test` for the images; or a text file of one class a line, such as classes.txt or obj.names. Or a list
+            of the classes themselves.
         images: of a split, a folder or a text file that lists them, relative to `root`; {split} in it stands for the
             split's name. None: as the YAML file says.
         splits: split -> its name in the YAML file and in `images`; a split that is not in it stands for itself.
@@ -49,12 +50,14 @@ class YOLO(AnnotatedImages):
                  polygons=False, on_fault="raise", frame="upright", most_pixels=MOST_PIXELS):
         root = Path(os.path.abspath(path_given("YOLO.root", root)))
         name = split_name("YOLO.splits", splits, split)
-        data = root / path_given("YOLO.data", data)
+        named = names_given("YOLO.data", data) if isinstance(data, (list, tuple)) else None
+        data = root if named else root / path_given("YOLO.data", data)
         one_of("YOLO.polygons", polygons, (True, False))
-        if data.suffix.lower() in (".yaml", ".yml"):
+        if not named and data.suffix.lower() in (".yaml", ".yml"):
             names, folders, places = _described(data, root, name, needs_images=images is None)
         else:
-            names, folders, places = lines(data, "; YOLO.data names the file of classes"), [root], []
+            names = named or lines(data, "; YOLO.data names the file of classes")
+            folders, places = [root], []
             if images is None:
                 raise GlimpseError(
                     f"YOLO.images must say where the images of a split lie, for {data} only names classes")

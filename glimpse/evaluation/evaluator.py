@@ -90,8 +90,22 @@ def graph_of(function, batch, framing=None):
     It knows all shapes but the batch's where it can, for RoI pooling is compiled then.
     """
     image, proposals = batch.images.shape[1:], batch.proposals.shape[1:]
-    if framing is not None:
-        image, proposals = (*(framing.canvas or (None, None)), image[2]), (None, 4)
+    if framing is None:
+        return _graph(function, image, proposals)
+    if framing.canvas is None:
+        return _graph(function, (None, None, image[2]), (None, 4))
+    graphs = {}  # by the size of the batch, of which there is one, unless the canvas grows
+
+    def of_size(images, *others):
+        size = images.shape[1:]
+        if size not in graphs:
+            graphs[size] = _graph(function, size, (None, 4))
+        return graphs[size](images, *others)
+
+    return of_size
+
+
+def _graph(function, image, proposals):
     return tf.function(function, input_signature=[
         tf.TensorSpec([None, *image], tf.uint8), tf.TensorSpec([None, *proposals], tf.float32),
         tf.TensorSpec([2], tf.int32),

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from glimpse.layers.box_formats import check_channels_last, check_format, features_and_boxes, pooled_shape
 from glimpse.ops import roi_pool
-from glimpse.ops.arguments import check_pooled_size, check_spatial_scale
+from glimpse.ops.arguments import check_pooled_size, check_spatial_scale, pooled_of_ragged
 from glimpse.ops.roi_pool import BINS
 
 
@@ -51,6 +51,8 @@ class RoIPooling(keras.Layer):
         self.bins = bins
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+        if isinstance(inputs, (list, tuple)) and len(inputs) == 2 and isinstance(inputs[1], tf.RaggedTensor):
+            return pooled_of_ragged(lambda *padded: self.call(padded), *inputs)
         features, boxes = features_and_boxes(inputs, self.bounding_box_format, self.compute_dtype)
         return roi_pool(features, boxes, (self.pooled_height, self.pooled_width), self.spatial_scale, self.bins)
 

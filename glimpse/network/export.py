@@ -35,7 +35,7 @@ class ExportedDetector(tf.Module):
                 dict of boxes [B, 100, 4], scores [B, 100], labels int32 [B, 100], counts int32 [B].
             """
             sizes = tf.tile(tf.shape(images)[None, 1:3], [tf.shape(images)[0], 1])
-            images = images if framing is None else padded(images, framing.canvas)
+            images = images if framing is None else padded(images, framing.canvas, getattr(framing, "grows", False))
             found, _ = detector.detect(images, proposals, stateless_seed(seed, "evaluation", 0), sizes)
             return found._asdict()
 
@@ -44,22 +44,25 @@ class ExportedDetector(tf.Module):
             tf.TensorSpec([None, None, 4], tf.float32, "proposals")])
 
 
-def padded(images: tf.Tensor, canvas: tuple[int, int] | None) -> tf.Tensor:
+def padded(images: tf.Tensor, canvas: tuple[int, int] | None, grows: bool = False) -> tf.Tensor:
     """Images uint8 [B, H, W, C] at the top left of one canvas each, as `Framing.stack` has it.
 
     Args:
         images: uint8 [B, H, W, C].
         canvas: (height, width), or None for the next multiples of 32.
+        grows: whether images that the canvas does not hold get the next multiples of 32.
 
     Raises:
         InvalidArgumentError: where the canvas is too small.
     """
     size = tf.shape(images)[1:3]
-    wanted = tf.constant(canvas) if canvas else -(-size // MULTIPLE) * MULTIPLE
+    multiples = -(-size // MULTIPLE) * MULTIPLE
+    wanted = tf.maximum(canvas, multiples) if canvas and grows else tf.constant(canvas) if canvas else multiples
     fits = tf.debugging.assert_less_equal(size, wanted, "images must fit into the canvas of the run's Framing")
     with tf.control_dependencies([fits]):
         margins = [[0, 0], [0, wanted[0] - size[0]], [0, wanted[1] - size[1]], [0, 0]]
     colour = PADDING if images.shape[3] == 3 else round(np.mean(PADDING))
     inside = tf.pad(tf.ones_like(images, tf.bool), margins)
     images = tf.where(inside, tf.pad(images, margins), tf.constant(colour, tf.uint8))
-    return tf.ensure_shape(images, [None, *(canvas or (None, None)), images.shape[3]])
+    known = canvas if canvas and not grows else (None, None)
+    return tf.ensure_shape(images, [None, *known, images.shape[3]])

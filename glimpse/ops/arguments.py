@@ -1,7 +1,7 @@
 """The checks that RoI pooling and RoI align share: what is wrong is named, with the shape or value it has."""
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -29,6 +29,12 @@ def check_features_and_boxes(features: tf.Tensor, boxes: tf.Tensor,
         with tf.control_dependencies([same_batch]):
             boxes = tf.identity(boxes)
     return features, tf.debugging.check_numerics(boxes, f"boxes of shape {boxes.shape} must be finite")
+
+
+def pooled_of_ragged(pool: Callable, features: tf.Tensor, boxes: tf.RaggedTensor) -> tf.RaggedTensor:
+    """What `pool` makes of ragged boxes [B, None, 4]: ragged [B, None, ...]. They are padded for it with empty boxes."""
+    pooled = pool(features, boxes.to_tensor(shape=[None, None, 4]))
+    return tf.RaggedTensor.from_tensor(pooled, lengths=boxes.row_lengths())
 
 
 def check_boxes_dtype(boxes: tf.Tensor) -> None:

@@ -1,10 +1,18 @@
 """RoI align: the mean of a feature map, sampled between its cells, in every bin of a box."""
+import functools
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from glimpse.ops import bilinear_matrices, bilinear_taps
-from glimpse.ops.arguments import check_features_and_boxes, check_pooled_size, check_sampling_ratio, check_spatial_scale
+from glimpse.ops.arguments import (
+    check_features_and_boxes,
+    check_pooled_size,
+    check_sampling_ratio,
+    check_spatial_scale,
+    pooled_of_ragged,
+)
+from glimpse.ops.rounding import quotient, total
 
 
 def roi_align(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence[int], spatial_scale: float = 1.0,
@@ -28,7 +36,7 @@ def roi_align(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence
 
     Args:
         features: float32, float64, float16 or bfloat16 [B, H, W, C].
-        boxes: float32 [B, N, 4], (x1, y1, x2, y2).
+        boxes: float32 [B, N, 4], (x1, y1, x2, y2), or ragged [B, None, 4], which gives a ragged result.
         pooled_size: P, or (pooled_height, pooled_width).
         spatial_scale: map cells per pixel.
         sampling_ratio: samples along each side of a bin.
@@ -46,6 +54,11 @@ def roi_align(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence
     Sources: He et al., "Mask R-CNN", 2017, section 3; the operator `roi_align` of torchvision, whose values these are,
     except that its adaptive sampling ratio (a number of samples that depends on the box) is not offered.
     """
+    if isinstance(boxes, tf.RaggedTensor):
+        pool = functools.partial(
+            roi_align, pooled_size=pooled_size, spatial_scale=spatial_scale, sampling_ratio=sampling_ratio, aligned=aligned,
+            box_gradient=box_gradient)
+        return pooled_of_ragged(pool, features, boxes)
     features, boxes = check_features_and_boxes(features, boxes, (tf.float32, tf.float64, tf.float16, tf.bfloat16))
     pooled_height, pooled_width = check_pooled_size(pooled_size)
     sampling_ratio = check_sampling_ratio(sampling_ratio)
@@ -84,14 +97,7 @@ def taps_win(features_shape: tf.TensorShape, pooled_width: int, sampling_ratio: 
 def _places(start, end, bins, samples, smallest):
     """[B, N, bins, samples]: where the bins of a box are sampled along one axis, in cells."""
     size = end - start if smallest == 0.0 else tf.maximum(end - start, smallest)
-    bin_size = _quotient(size, bins)[..., None, None]
+    bin_size = quotient(size, bins)[..., None, None]
     bin_start = start[..., None, None] + tf.range(bins, dtype=tf.float32)[:, None] * bin_size
-    offset = _quotient((tf.range(samples, dtype=tf.float32) + 0.5) * bin_size, samples)
-    # In float64, or graph optimisers would add up what has fewer dimensions first, which rounds differently.
-    return tf.cast(tf.cast(bin_start, tf.float64) + tf.cast(offset, tf.float64), tf.float32)
-
-
-def _quotient(size, count):
-    # By way of float64: graph optimisers turn a division by a constant into a multiplication by its reciprocal, which
-    # in float32 is off by a bit, and at cell 190 a bit is 1.5e-5 of a cell.
-    return tf.cast(tf.cast(size, tf.float64) / count, tf.float32)
+    offset = quotient(-(tf.range(samples, dtype=tf.float32) + 0.5) * bin_size, samples)
+    return total(bin_start, offset)

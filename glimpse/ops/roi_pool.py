@@ -5,9 +5,15 @@ from collections.abc import Sequence
 import tensorflow as tf
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
-from glimpse.ops.arguments import check_features_and_boxes, check_pooled_size, check_spatial_scale
+from glimpse.ops.arguments import (
+    check_features_and_boxes,
+    check_pooled_size,
+    check_spatial_scale,
+    pooled_of_ragged,
+)
 from glimpse.ops.bin_cells import cells_argmax, cells_maximum
 from glimpse.ops.bin_maximum import bin_maximum, largest_bin, window_sides
+from glimpse.ops.rounding import quotient
 
 BINS = ("fast_rcnn", "article")
 REACHES = 3, 4, 6, 8   # sides of the largest bins read cell by cell; each is compiled when a call first needs it
@@ -48,8 +54,8 @@ def roi_pool(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence[
 
     Args:
         features: float32, float16 or bfloat16 [B, H, W, C].
-        boxes: float32 [B, N, 4], (x1, y1, x2, y2). A reversed box (x2 < x1) is one cell for `"fast_rcnn"` and empty for
-            `"article"`.
+        boxes: float32 [B, N, 4], (x1, y1, x2, y2), or ragged [B, None, 4], which gives a ragged result. A reversed box
+            (x2 < x1) is one cell for `"fast_rcnn"` and empty for `"article"`.
         pooled_size: P, or (pooled_height, pooled_width).
         spatial_scale: map cells per pixel.
         bins: `"fast_rcnn"` or `"article"`.
@@ -66,6 +72,9 @@ def roi_pool(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence[
     Sources: Girshick, "Fast R-CNN", 2015, section 2.1, and the operator `roi_pool` of torchvision, whose values and
     gradients these are; Sevilla, "Implementing RoI pooling in TensorFlow + Keras", 2019, for `"article"`.
     """
+    if isinstance(boxes, tf.RaggedTensor):
+        pool = functools.partial(roi_pool, pooled_size=pooled_size, spatial_scale=spatial_scale, bins=bins)
+        return pooled_of_ragged(pool, features, boxes)
     features, boxes = check_features_and_boxes(features, boxes, (tf.float32, tf.float16, tf.bfloat16))
     pooled_height, pooled_width = check_pooled_size(pooled_size)
     spatial_scale = check_spatial_scale(spatial_scale)
@@ -80,9 +89,7 @@ def _fast_rcnn_bins(first, last, count):
     """First cell and the one after the last, int32 [B, N, count], of every bin between two coordinates in cells."""
     first, last = _round_half_away(first), _round_half_away(last)
     size = tf.maximum(last - first + 1, 1)
-    # The float32 quotient, by way of float64: graph optimisers turn a division by a constant into a multiplication by
-    # its reciprocal, which in float32 is off by a bit and moves a bin by a cell.
-    bin_size = tf.cast(tf.cast(tf.cast(size, tf.float32), tf.float64) / count, tf.float32)[..., None]
+    bin_size = quotient(tf.cast(size, tf.float32), count)[..., None]
     start = tf.floor(tf.range(count, dtype=tf.float32) * bin_size)
     end = tf.math.ceil(tf.range(1, count + 1, dtype=tf.float32) * bin_size)
     return first[..., None] + tf.cast(start, tf.int32), first[..., None] + tf.cast(end, tf.int32)
@@ -152,8 +159,11 @@ def _ways(features, rows, columns):
     def choose(table, by_cells, most_reads):
         worth = [reach for reach in reaches if reach[0] * reach[1] <= most_reads]
         too_small = [tf.reduce_any(tf.stack(largest) > reach) for reach in worth]
-        ways = [functools.partial(by_cells, reach=reach) for reach in worth] + [table]
-        return tf.switch_case(tf.add_n([tf.cast(each, tf.int32) for each in too_small]), ways) if worth else table()
+        ways = [functools.partial(by_cells, reach=reach) for reach in worth]
+        chosen = table
+        for way, reach_is_too_small in zip(ways[::-1], too_small[::-1]):
+            chosen = functools.partial(tf.cond, reach_is_too_small, chosen, way)  # not switch_case: TFLite has no Case
+        return chosen()
 
     def maximum(features, **bins):
         return choose(functools.partial(_compiled_maximum, features, **bins),

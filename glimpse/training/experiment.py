@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import pathlib
 import re
 import sys
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from glimpse import config, gin_faults
 from glimpse.data.batches import training_batches
+from glimpse.data.example import NoSplit, outlines
 from glimpse.data.feature_cache import FeatureCache
 from glimpse.errors import GlimpseError, one_of, whole_number
 from glimpse.evaluation.coco_ap import evaluate_coco
@@ -29,6 +31,8 @@ from glimpse.training import (
 )
 from glimpse.training.recorder import Recorder
 from glimpse.training.trained_on import read_trained_on, trained_on_of, write_trained_on
+
+_LOG = logging.getLogger(__name__)
 
 
 @gin.configurable
@@ -75,6 +79,11 @@ class Experiment:
         self.data, self.proposals, self.sampling, self.framing = data, proposals, sampling, framing
         self._examples = {}
         self.trained_on = trained_on or trained_on_of(self.training_data)
+        if getattr(framing, "grows", False) and trained_on is None:
+            sizes = [outline.size for outline in outlines(self.training_data)]
+            self.trained_on = self.trained_on._replace(canvas=framing.smallest_canvas(sizes))
+        if self.trained_on.canvas:
+            self.framing = framing.with_canvas(self.trained_on.canvas)
         self.detector = detector(num_classes=len(self.trained_on.class_names))
         parts.check_detector(self.detector)
         self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
@@ -85,7 +94,7 @@ class Experiment:
                 next(iter(self.batches(0)))  # so that faults of the data show before anything is written
         self.trainer.build_on(self.trained_on.image_shape)
         if feature_cache is not None:
-            if self.detector.pooling == "crop" or (framing is not None and framing.canvas is None):
+            if self.detector.pooling == "crop" or (framing is not None and self.framing.canvas is None):
                 raise GlimpseError("Experiment.feature_cache needs a shared feature map of one size: "
                                    "a pooling other than 'crop', and a Framing.canvas; or set it to None")
             self.features = FeatureCache(feature_cache, self.detector.backbone)
@@ -111,12 +120,22 @@ class Experiment:
         return self._examples[split]
 
     def open_evaluation_splits(self):
-        """Reads the annotations of what is to be evaluated. Raises GlimpseError for a missing or faulty split."""
+        """Reads the annotations of what is to be evaluated. Raises GlimpseError for a missing or faulty split.
+
+        A split that the data were found not to have (`NoSplit`) is left out of what is to be evaluated.
+        """
+        there = []
         for split in self.evaluation_splits:
             try:
                 self.annotated(split)
+                there.append(split)
+            except NoSplit as error:
+                if split == self.evaluation_splits[-1] and not there:
+                    raise
+                _LOG.warning("%s: nothing is evaluated on it", error)
             except GlimpseError as error:
                 raise GlimpseError(f"Experiment.evaluation_splits names {split!r}: {error}") from error
+        self.evaluation_splits = tuple(there)
 
     def annotated(self, split):
         examples = self.examples(split)

@@ -5,6 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from glimpse.visualization.names import as_written
 from glimpse.visualization.panels import ANSWER, SMALL, badge, contrast, draw_box, draw_image, step_colours
 
 LEAST_SIDE = 480  # pixels of the longest side, below which text could not be read
@@ -46,7 +47,7 @@ def plot_detections(image, boxes, names, scores, glimpses=None):
     for box in boxes[::-1]:
         draw_box(axes, box, ANSWER)
     for place, (box, name, score) in enumerate(zip(boxes, names, scores), start=1):
-        taken.append(_draw_label(axes, box, f"{place}: " * several + f"{name} {score:.2f}", taken))
+        taken.append(_draw_label(axes, box, f"{place}: " * several + f"{as_written(name)} {score:.2f}", taken))
     return figure
 
 

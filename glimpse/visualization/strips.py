@@ -10,6 +10,7 @@ import textwrap
 import numpy as np
 from matplotlib.figure import Figure
 
+from glimpse.visualization.names import as_written
 from glimpse.visualization.panels import (
     ANSWER,
     MEDIUM,
@@ -54,7 +55,7 @@ def plot_strip(image, sequence, pooled, class_names, shown=None, annotated=True)
     Returns:
         matplotlib.figure.Figure.
     """
-    count = len(sequence.glimpses)
+    count, class_names = len(sequence.glimpses), [as_written(name) for name in class_names]
     shown = shown or count
     rows, labels = _bars(sequence, class_names)
     bars = 0.16 * len(rows) + 0.08
@@ -99,6 +100,7 @@ def plot_contact_sheet(groups, class_names, caption):
         matplotlib.figure.Figure.
     """
     count = len(next(iter(groups.values()))[0][1].glimpses)
+    class_names = [as_written(name) for name in class_names]
     scene, line, lines = 1.75, 2.47, min(count, 2)  # the crops stand in one or two lines beside their scene
     across, pitch = math.ceil(count / lines), (scene + 0.08) / lines
     cell = scene + 0.1 + across * pitch + 0.3
@@ -136,7 +138,7 @@ def plot_contact_sheet(groups, class_names, caption):
 
 def _title(sequence, class_names, annotated):
     name, said = class_names[sequence.label], sequence.probabilities[-1, 1 + sequence.label]
-    text = f"{sequence.name}: {name} {said:.2f}{_most_probable(sequence, class_names)}"
+    text = f"{as_written(sequence.name)}: {name} {said:.2f}{_most_probable(sequence, class_names)}"
     if sequence.truth is None:
         return f"{text}; no annotated object there" if annotated else text
     truth = "true class" if sequence.true_label == sequence.label else f"in truth {class_names[sequence.true_label]}"
@@ -151,7 +153,7 @@ def _outcome(sequence, class_names):
         change = (f"P {said[0]:.2f} → {said[-1]:.2f}, IoU {overlaps[0]:.2f} → {overlaps[-1]:.2f}, "
                   f"gain {sequence.gain:+.2f}")
     name = class_names[sequence.label] + _most_probable(sequence, class_names)
-    return "\n".join([sequence.name, name, change.replace("-", "\N{MINUS SIGN}")])
+    return "\n".join([as_written(sequence.name), name, change.replace("-", "\N{MINUS SIGN}")])
 
 
 def _most_probable(sequence, class_names):

@@ -73,6 +73,16 @@ def test_images_stand_at_the_top_left_of_a_padded_canvas():
         Framing(canvas=(32, 64)).stack([e.image for e in PHOTOS])
 
 
+def test_the_smallest_canvas_holds_all_images_of_the_training_and_grows_for_others():
+    framing = Framing(short_side=48, longest_side=64, canvas="smallest")
+    assert framing.canvas is None
+    assert framing.smallest_canvas([(30, 40), (300, 500), (30, 40)]) == (64, 64)  # 48 x 64 and 38 x 64
+    assert framing.smallest_canvas([(300, 1000), (150, 500)]) == (32, 64)  # 19 x 64
+    framing = framing.with_canvas((32, 64))
+    assert framing.stack([np.zeros([19, 64, 3], np.uint8)]).shape == (1, 32, 64, 3)
+    assert framing.stack([np.zeros([64, 48, 3], np.uint8)]).shape == (1, 64, 64, 3)
+
+
 def test_training_batches_are_functions_of_seed_and_step():
     def batches(first, last, seed=0, flip=0.5):
         return list(training_batches(PHOTOS, ragged, RoISampling(8), 2, seed, first, last, Framing(60, 100, flip=flip))

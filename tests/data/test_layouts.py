@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from glimpse.data.coco import COCO
+from glimpse.data.layouts import find_layout, photographs
 from glimpse.data.voc import VOC
 from glimpse.data.yolo import YOLO
 from tests.data.photo_files import write_image
@@ -149,3 +150,19 @@ def test_every_tool_gives_the_same_boxes(tmp_path, layout):
     np.testing.assert_allclose(shown.boxes, list(BOXES.values()), atol=1e-4)
     assert list(shown.labels) == [0, 1] and not shown.difficult.any() and not len(empty.boxes)
     assert str(shown.id).endswith(("a", "1", "0")) and shown.image.shape == (30, 40, 3)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_layout_of_every_tool_is_found_out(tmp_path, layout):
+    files, _ = LAYOUTS[layout]
+    write(tmp_path, files())
+    if any("val" in name.partition(".")[0] for name in files()):
+        splits = ("validation",)
+    else:  # the images lie in train; where the tool names no images for validation, one of them is drawn for it
+        splits = ("train",) if "validation" in find_layout(tmp_path).splits else ("train", "validation")
+    data = [photographs(split, tmp_path) for split in splits]
+    examples = [each[place] for each in data for place in range(len(each))]
+    assert all(each.class_names == NAMES for each in data) and len(examples) == 2
+    shown, empty = sorted(examples, key=lambda example: -len(example.boxes))
+    np.testing.assert_allclose(shown.boxes, list(BOXES.values()), atol=1e-4)
+    assert list(shown.labels) == [0, 1] and not len(empty.boxes)

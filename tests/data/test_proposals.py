@@ -3,7 +3,7 @@ import pytest
 
 from glimpse.data.digits import DigitScenes
 from glimpse.data.example import Example
-from glimpse.data.proposals import WindowGrid, recall
+from glimpse.data.proposals import WindowGrid, measured_recall, recall
 from glimpse.errors import GlimpseError
 
 
@@ -32,6 +32,21 @@ def test_windows_are_made_once_for_a_size_and_grid():
     assert grid(np.zeros((10, 8, 1))).shape != grid(np.zeros((20, 8, 1))).shape
     with pytest.raises(ValueError, match="read-only"):  # they are those of all images
         grid(image)[0] = 0
+
+
+def test_windows_that_grow_with_the_image():
+    windows = WindowGrid(sizes=[4], aspect_ratios=[1], stride=1, longest_side=10)
+    small = windows(np.zeros((8, 10, 1)))
+    np.testing.assert_allclose(small, WindowGrid([4], [1], 1)(np.zeros((8, 10, 1))))
+    np.testing.assert_allclose(windows(np.zeros((24, 30, 1))), 3 * small)
+
+
+def test_recall_is_told_for_the_numbers_that_there_are():
+    boxes = np.float32([[0, 0, 1, 1]] * 40 + [[0, 0, 4, 4]])
+    example = Example("x", np.zeros((8, 8, 1), np.uint8), np.float32([[0, 0, 4, 4]]), np.zeros(1), np.zeros(1, bool))
+    found = measured_recall(lambda image, id: boxes, [example])
+    assert found["counts"] == [10, 30, None] and found["numbers"] == [10, 30, 41] and found["most"] == 41
+    np.testing.assert_array_equal(found["recall"], [[0, 0], [0, 0], [1, 1]])
 
 
 def test_recall_by_hand():

@@ -70,3 +70,12 @@ def test_faults_name_the_parameter_and_the_value(tmp_path):
         SelectiveSearch(5)
     with pytest.raises(GlimpseError, match="SelectiveSearch.most must be a whole number of at least 1, got 0"):
         SelectiveSearch(tmp_path, most=0)
+
+
+def test_a_large_image_is_searched_in_a_smaller_size(tmp_path):
+    large = np.repeat(np.repeat(scene(), 3, axis=0), 3, axis=1)
+    shrunk = SelectiveSearch(tmp_path, longest_side=80)
+    boxes = shrunk(large)
+    assert (pairwise_iou(boxes, 3 * np.float32(OBJECTS)).max(axis=0) > 0.85).all() and boxes.max() <= 240
+    assert len(list(tmp_path.rglob("*.npy"))) == 1
+    np.testing.assert_array_equal(shrunk(scene()), SelectiveSearch(tmp_path)(scene()))  # a small one is left as it is

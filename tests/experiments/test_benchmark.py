@@ -31,6 +31,15 @@ def test_prints_the_table_and_writes_the_result(fake, capsys, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
+def test_it_draws_ratios(monkeypatch, tmp_path):
+    module = types.SimpleNamespace(
+        __doc__="", add_flags=lambda parser: None, run=lambda options: {}, table=lambda result: "",
+        ratios=lambda result: ({"a step": {"T=1": 1, "T=3": 1.7}}, "time over that of one glimpse"))
+    monkeypatch.setitem(sys.modules, "experiments.benchmark.roi_pooling", module)
+    benchmark.main(["roi_pooling", "--ratios", str(tmp_path / "r")])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.pdf", "r.png"]
+
+
 @pytest.mark.parametrize("arguments, words", [
     ([], "benchmark"), (["unknown"], "unknown"), (["roi_pooling", "--runs", "0"], "at least 1"),
     (["roi_pooling", "--runs", "x"], "--runs"),
@@ -55,6 +64,8 @@ options = types.SimpleNamespace(runs=1, operator={operator!r})
 result = roi_pooling.run(options, workloads, sides=[], threads=(1, 2), memory=False)
 print(json.dumps(result))
 print(roi_pooling.table(result))
+groups, _ = roi_pooling.ratios(result)
+assert len(groups) == 2 and all(ratios["ours"] == 1 for ratios in groups.values()), groups
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     output = subprocess.run(

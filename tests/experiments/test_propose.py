@@ -36,8 +36,14 @@ def test_the_recall_of_other_proposals(flags, capsys):
     assert rows[0][3] == "4" and rows[-1] == ["all", "100.0", "%", "100.0", "%"]
 
 
+def test_it_draws_the_recall(flags, tmp_path):
+    more = ["--gin_param=Experiment.proposals=@WindowGrid()", "--split=train", "--split=validation"]
+    propose.main([*flags, *more, f"--picture={tmp_path / 'recall'}"])
+    assert (tmp_path / "recall.png").is_file() and (tmp_path / "recall.pdf").is_file()
+
+
 def test_faults_end_with_one_line_and_status_2(flags, capsys):
-    for more in (["--split=dev"], ["--images=0"], ["--jobs=0"]):
+    for more in (["--split=dev"], ["--images=0"], ["--jobs=0"], ["--picture=/no/such/x"]):
         with pytest.raises(SystemExit) as stop:
             propose.main([*flags, *more])
         assert stop.value.code == 2 and capsys.readouterr().err.strip().splitlines()[-1].startswith("error: ")

@@ -34,6 +34,11 @@ def test_padding_is_that_of_the_framing(channels, canvas):
     np.testing.assert_array_equal(padded(tf.constant(images), canvas), expected)
 
 
+def test_a_canvas_that_grows_pads_as_the_framing_does():
+    framing = Framing(30, 41, canvas="smallest").with_canvas((64, 32))
+    np.testing.assert_array_equal(padded(tf.constant(IMAGES), (64, 32), grows=True), framing.stack(IMAGES))
+
+
 def test_images_that_fit_no_canvas_are_refused():
     with pytest.raises(tf.errors.InvalidArgumentError, match="must fit into the canvas of the run's Framing"):
         padded(tf.constant(IMAGES), (32, 32))

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from glimpse.studies.runs import cell_name
+from glimpse.visualization.names import as_written
 
 # Colour and marker of what has no policy, as one glimpse, of each policy, and in turn of further ones.
 NO_POLICY = ("black", "o")
@@ -59,7 +60,7 @@ def lines_over(table, x):
     lines = []
     for key, style in zip(own, _styles(others, own)):
         mine = [other == key or _extends(key, other) for other in keys]
-        lines.append(Line(cell_name(others, key), table[mine].sort_values(x), style))
+        lines.append(Line(as_written(cell_name(others, key)), table[mine].sort_values(x), style))
     return lines, table[[key in shared for key in keys]]
 
 
@@ -149,7 +150,7 @@ def positions_of(axis):
 
 def value_label(value):
     """"3" for 3 and 3.0, "3x7" for itself."""
-    return value if isinstance(value, str) else f"{value:g}"
+    return as_written(value) if isinstance(value, str) else f"{value:g}"
 
 
 def axis_label(x):

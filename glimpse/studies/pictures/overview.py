@@ -21,6 +21,7 @@ from glimpse.studies.pictures.lines import (
     value_label,
     values_and_bars,
 )
+from glimpse.visualization.names import as_written
 
 SIZE = (7.2, 4.8)  # of a picture with one panel, in inches
 INTERVAL = ("mean", "low", "high")
@@ -121,7 +122,7 @@ def plot_difference_by_class(table, x="NUM_GLIMPSES"):
             differences, bars = values_and_bars(cells, ("difference", "difference_low", "difference_high"), 100)
             style = line.style | {"linestyle": "none"}
             panel.errorbar(differences, places, xerr=bars, markersize=4, elinewidth=1, label=line.label, **style)
-        panel.set_yticks(range(len(order)), order)
+        panel.set_yticks(range(len(order)), [as_written(name) for name in order])
     for panel in lowest:
         panel.set_xlabel("AP difference (points)")
         panel.tick_params(labelbottom=True)

@@ -21,13 +21,15 @@ img { display: block; max-width: 100%; height: auto; background: #ffffff; border
 """
 
 
-def page(text, images):
+def page(text, images, end="", style=""):
     """Converts the Markdown of a report.
 
     Args:
         text: Markdown (CommonMark with tables) that begins with a heading, the title of the page. HTML in it is
             shown as text.
         images: {path as named in the text: bytes of a PNG file}, of every image in it.
+        end: HTML that stands below the text.
+        style: rules of CSS beside those of the report.
 
     Returns:
         The page as text.
@@ -45,4 +47,4 @@ def page(text, images):
     title = parser.renderer.render(tokens[1].children, parser.options, {})
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n")
+            f"<style>{STYLE}{style}</style>\n</head>\n<body>\n{body}{end}</body>\n</html>\n")

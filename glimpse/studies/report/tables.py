@@ -1,9 +1,14 @@
 """How tables are shown: cells of text, Markdown, plain text."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
 from glimpse.studies.runs import cell_axes_of
+
+# Marks of Markdown, where they would be read as such: not the underscore in a word, nor the bracket of an interval.
+MARKS = re.compile(r"[\\`*~|]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[])|<(?=[A-Za-z/!?])|&(?=[#\w])|(?<=!)\[")
 
 
 def axes_shown(table):
@@ -48,8 +53,14 @@ def intervals(table, quantity="mean"):
 
 def markdown(table):
     """A DataFrame as a Markdown table without its index."""
-    rows = [list(table.columns), ["---"] * table.shape[1], *table.astype(str).to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    head, *rows = ([as_text(cell) for cell in row] for row in [table.columns, *table.astype(str).to_numpy().tolist()])
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * table.shape[1], *rows])
+
+
+def as_text(name):
+    """Any text as Markdown that shows it as it is, on one line: what would be read as a mark gets a backslash."""
+    text = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(name))
+    return MARKS.sub(r"\\\g<0>", text)
 
 
 def plain(table):
