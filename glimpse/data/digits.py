@@ -65,7 +65,7 @@ class DigitScenes:
     class_names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
     def __init__(self, split, sizes, seed=0, image_size=96, most_digits=5, digit_heights=(18, 48),
-                 stretches=(0.7, 1.3), fragments=6, noise=0.08, pointing=False, others=10):
+                 stretches=(0.7, 1.3), fragments=6, noise=0.08, pointing=False, others=4):
         self.split = one_of("split", split, FRACTIONS)
         if not isinstance(sizes, dict) or split not in sizes:
             raise GlimpseError(f"DigitScenes.sizes must name a number of scenes for {split!r}, got {sizes!r}")
@@ -135,13 +135,17 @@ class DigitScenes:
                 if self._free(places, taken):
                     _ink(canvas, dial(diameter, angle), places[0])
                     _ink(canvas, digit, places[1])
-                    boxes.append(places[0])
-                    labels.append(label)
+                    boxes += places[:2]
+                    labels += [label, label]
                     taken += places
                     break
         for _ in range(self.others):
-            box = self._draw(random, canvas, self._digit(random)[0], apart_from=taken)
-            taken += [] if box is None else [box]
+            digit, label = self._digit(random)
+            box = self._draw(random, canvas, digit, apart_from=taken)
+            if box is not None:
+                boxes.append(box)
+                labels.append(label)
+                taken.append(box)
         return boxes, labels
 
     def _free(self, boxes, taken):
