@@ -26,6 +26,7 @@ INK = 0.3  # fraction of full ink from which a pixel of a drawn digit belongs to
 MOST_OVERLAP = 0.05  # of the smaller box, so that every digit stays legible
 # From the centre of a dial to that of its digit, in diameters: a glimpse of the dial must not see the digit.
 REACH = 2.0
+DIRECTIONS = 8  # that a hand may have
 
 
 @functools.cache
@@ -65,7 +66,7 @@ class DigitScenes:
     class_names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
     def __init__(self, split, sizes, seed=0, image_size=96, most_digits=5, digit_heights=(18, 48),
-                 stretches=(0.7, 1.3), fragments=6, noise=0.08, pointing=False, others=4):
+                 stretches=(0.7, 1.3), fragments=6, noise=0.08, pointing=False, others=2):
         self.split = one_of("split", split, FRACTIONS)
         if not isinstance(sizes, dict) or split not in sizes:
             raise GlimpseError(f"DigitScenes.sizes must name a number of scenes for {split!r}, got {sizes!r}")
@@ -126,7 +127,7 @@ class DigitScenes:
             diameter = round(self._height(random))
             digit, label = self._digit(random, diameter)
             for _ in range(100):
-                angle = random.uniform(0, 2 * np.pi)
+                angle = 2 * np.pi * random.integers(DIRECTIONS) / DIRECTIONS
                 left, top = random.integers(0, self.image_size - diameter + 1, 2)
                 centre = np.array([left, top]) + diameter / 2
                 reach = REACH * diameter * np.array([np.cos(angle), np.sin(angle)])
