@@ -12,7 +12,8 @@ A policy says by `role` what it is in a study:
 A policy of one's own is a callable of this kind, registered with `@gin.register`; docs/your_policy.md builds one. What
 a policy that learns offers beyond the call says which estimators can train it: `smooth = True` for `pathwise`, where
 its deltas are differentiable in its weights; `log_probability(inputs, deltas)` for `reinforce` and `ppo`, the logarithm
-of the probability (density) of deltas that it drew; `candidates` for `expectation`. The deltas count as constants in
+of the probability (density) of deltas that it drew, and `entropy(inputs)` where they reward it; `candidates` for
+`expectation`. The deltas count as constants in
 `log_probability`: with a gradient through its own sample, a Gaussian's log-probability would not depend on the mean.
 """
 
@@ -205,6 +206,11 @@ class CandidatePolicy(keras.layers.Layer):
         """[..., I], [..., 4] of the list -> [...]."""
         distances = tf.reduce_sum(tf.abs(deltas[..., None, :] - self.choices(inputs)), axis=-1)
         return -tf.nn.sparse_softmax_cross_entropy_with_logits(tf.argmin(distances, axis=-1), self.scored(inputs))
+
+    def entropy(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Of the choice, in nats: [..., I] -> [...]."""
+        logs = tf.nn.log_softmax(self.scored(inputs))
+        return -tf.reduce_sum(tf.exp(logs) * logs, axis=-1)
 
 
 @gin.register("offset_candidates")
