@@ -3,8 +3,8 @@
 A delta leads from the **proposal**, never from the last glimpse, to the next glimpse (see `glimpse.geometry.boxes`).
 A policy says by `role` what it is in a study:
 
-    "learns"   it has weights of its own that an estimator trains: `learned`, `candidates`, `learned_constant`, `offset`,
-              `offset_candidates`
+    "learns"   it has weights of its own that an estimator trains: `learned`, `candidates`, `offset`,
+               `offset_candidates`, `learned_constant`
     "control"  it looks as often without knowing where: `fixed`, `random`, `repeat`
     "rival"    it looks where the heads answer, without weights of its own: `refine`
     "ceiling"  it is told the truth, and so is no result: `oracle`

@@ -5,9 +5,9 @@ import tensorflow as tf
 from glimpse import config
 from glimpse.errors import GlimpseError
 from glimpse.network.policies import CandidatePolicy, LearnedPolicy
+from glimpse.training import run
 from glimpse.training.estimators import Episodes, Expectation, Reinforce
 from glimpse.training.experiment import Experiment
-from glimpse.training import run
 from glimpse.training.metrics_log import read_metrics
 
 CANDIDATES = "candidates.candidates = [(0, 0, 0.5, 0.5), (0.3, 0, 0, 0), (0, -0.3, 0, 0)]"
