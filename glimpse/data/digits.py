@@ -3,13 +3,17 @@
 The 1,797 digits of 8 x 8 pixels are the test part of the UCI set "Optical Recognition of Handwritten Digits"
 (Alpaydin and Kaynak, 1998), 13 writers, whose samples stand together in its order. A scene holds several digits of
 different size and aspect ratio among fragments of digits and noise.
+
+In pointing scenes, the place that tells an object's class is not the object's own: the objects are dials, and a dial's
+class is the digit that its hand points at, REACH diameters away. Other digits stand all around. All directions are
+equally likely, so only who has read the hand knows where to look.
 """
 
 import functools
 
 import gin
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits
 
 from glimpse.data.example import Example
@@ -20,6 +24,9 @@ from glimpse.randomness import generator
 FRACTIONS = {"train": (0.0, 0.7), "validation": (0.7, 0.8), "test": (0.8, 1.0)}
 INK = 0.3  # fraction of full ink from which a pixel of a drawn digit belongs to its box
 MOST_OVERLAP = 0.05  # of the smaller box, so that every digit stays legible
+# From the centre of a dial to that of its digit, in diameters: a glimpse of the dial must not see the digit.
+REACH = 2.0
+DIRECTIONS = 8  # that a hand may have
 
 
 @functools.cache
@@ -52,12 +59,14 @@ class DigitScenes:
         stretches: (smallest, largest) horizontal stretch of a digit, drawn log-uniformly.
         fragments: number of pieces of digits strewn over a scene.
         noise: standard deviation of the Gaussian noise, as a fraction of full ink.
+        pointing: the objects are dials, as many as `most_digits` says, each as large as the digit that it points at.
+        others: number of digits in a pointing scene that no dial points at; a full scene takes fewer.
     """
 
     class_names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
     def __init__(self, split, sizes, seed=0, image_size=96, most_digits=5, digit_heights=(18, 48),
-                 stretches=(0.7, 1.3), fragments=6, noise=0.08):
+                 stretches=(0.7, 1.3), fragments=6, noise=0.08, pointing=False, others=2):
         self.split = one_of("split", split, FRACTIONS)
         if not isinstance(sizes, dict) or split not in sizes:
             raise GlimpseError(f"DigitScenes.sizes must name a number of scenes for {split!r}, got {sizes!r}")
@@ -72,6 +81,8 @@ class DigitScenes:
                                f"draws digits larger than the scene of {image_size} pixels")
         self.fragments = whole_number("DigitScenes.fragments", fragments, minimum=0)
         self.noise = real_number("DigitScenes.noise", noise, minimum=0, maximum=1)
+        self.pointing = one_of("DigitScenes.pointing", pointing, (False, True))
+        self.others = whole_number("DigitScenes.others", others, minimum=0)
         self._scenes = {}
 
     def __len__(self):
@@ -89,13 +100,7 @@ class DigitScenes:
         canvas = np.zeros((self.image_size, self.image_size), np.uint8)
         for _ in range(self.fragments):
             self._draw(random, canvas, self._fragment(random))
-        boxes, labels = [], []
-        for _ in range(random.integers(1, self.most_digits + 1)):
-            digit, label = self._digit(random)
-            box = self._draw(random, canvas, digit, apart_from=boxes)
-            if box is not None:
-                boxes.append(box)
-                labels.append(label)
+        boxes, labels = (self._dials if self.pointing else self._strewn)(random, canvas)
         noisy = canvas + random.normal(0, 255 * self.noise, canvas.shape)
         return Example(
             id=f"{self.split}-{index:05d}",
@@ -104,11 +109,59 @@ class DigitScenes:
             labels=np.array(labels, np.int32),
             difficult=np.zeros(len(boxes), bool))
 
-    def _digit(self, random):
-        """A digit at its size in the scene, cut to its ink, and its label."""
+    def _strewn(self, random, canvas):
+        """Draws the digits of a scene; returns their boxes and labels."""
+        boxes, labels = [], []
+        for _ in range(random.integers(1, self.most_digits + 1)):
+            digit, label = self._digit(random)
+            box = self._draw(random, canvas, digit, apart_from=boxes)
+            if box is not None:
+                boxes.append(box)
+                labels.append(label)
+        return boxes, labels
+
+    def _dials(self, random, canvas):
+        """Draws dials, each with the digit that it points at, and other digits; returns the dials' boxes and labels."""
+        boxes, labels, taken = [], [], []
+        for _ in range(random.integers(1, self.most_digits + 1)):
+            diameter = round(self._height(random))
+            digit, label = self._digit(random, diameter)
+            for _ in range(100):
+                angle = 2 * np.pi * random.integers(DIRECTIONS) / DIRECTIONS
+                left, top = random.integers(0, self.image_size - diameter + 1, 2)
+                centre = np.array([left, top]) + diameter / 2
+                reach = REACH * diameter * np.array([np.cos(angle), np.sin(angle)])
+                places = [(left, top, left + diameter, top + diameter), _around(centre + reach, digit.shape),
+                          _around(centre + reach / 2, (diameter, diameter))]  # nothing between a dial and its digit
+                if self._free(places, taken):
+                    _ink(canvas, dial(diameter, angle), places[0])
+                    _ink(canvas, digit, places[1])
+                    boxes += places[:2]
+                    labels += [label, label]
+                    taken += places
+                    break
+        for _ in range(self.others):
+            digit, label = self._digit(random)
+            box = self._draw(random, canvas, digit, apart_from=taken)
+            if box is not None:
+                boxes.append(box)
+                labels.append(label)
+                taken.append(box)
+        return boxes, labels
+
+    def _free(self, boxes, taken):
+        """Whether boxes lie in the scene and apart from those that are taken."""
+        return (np.min(boxes) >= 0 and np.max(boxes) <= self.image_size
+                and all(_overlap(box, other) <= MOST_OVERLAP for box in boxes for other in taken))
+
+    def _height(self, random):
+        return np.exp(random.uniform(*np.log(self.digit_heights)))
+
+    def _digit(self, random, height=None):
+        """A digit at its size in the scene, cut to its ink, and its label. height: drawn unless given."""
         digits = _digits(self.split)
         image, label = digits[random.integers(len(digits))]
-        height = np.exp(random.uniform(*np.log(self.digit_heights)))
+        height = self._height(random) if height is None else height
         width = height * np.exp(random.uniform(*np.log(self.stretches)))
         drawn = Image.fromarray(image).resize((round(width), round(height)), Image.Resampling.BICUBIC)
         ink = _cut_to_ink(np.asarray(drawn))
@@ -128,10 +181,38 @@ class DigitScenes:
             top, left = (random.integers(0, self.image_size - size + 1) for size in (height, width))
             box = (left, top, left + width, top + height)
             if all(_overlap(box, other) <= MOST_OVERLAP for other in apart_from):
-                region = canvas[top:top + height, left:left + width]
-                np.maximum(region, ink, out=region)
+                _ink(canvas, ink, box)
                 return box
         return None
+
+
+def dial(diameter, angle):
+    """A ring with a hand from its centre to its rim: uint8 [diameter, diameter].
+
+    Args:
+        diameter: in pixels.
+        angle: of the hand, in radians from the x axis towards the y axis, which points down.
+    """
+    fine = 4 * diameter  # drawn four times as large, so that its edges are smooth
+    picture = Image.new("L", (fine, fine))
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse((0, 0, fine - 1, fine - 1), outline=255, width=fine // 9)
+    rim = fine / 2 * (1 + np.array([np.cos(angle), np.sin(angle)]))
+    pen.line((fine / 2, fine / 2, *rim), fill=255, width=fine // 6)
+    return np.asarray(picture.resize((diameter, diameter), Image.Resampling.BOX))
+
+
+def _ink(canvas, ink, box):
+    left, top, right, bottom = box
+    region = canvas[top:bottom, left:right]
+    np.maximum(region, ink, out=region)
+
+
+def _around(centre, shape):
+    """The box xyxy of whole pixels of shape (height, width) around a centre (x, y)."""
+    height, width = shape
+    left, top = np.round(centre - np.array([width, height]) / 2).astype(int).tolist()
+    return left, top, left + width, top + height
 
 
 def _overlap(box, other):

@@ -3,7 +3,8 @@
 A delta leads from the **proposal**, never from the last glimpse, to the next glimpse (see `glimpse.geometry.boxes`).
 A policy says by `role` what it is in a study:
 
-    "learns"   it has weights of its own that an estimator trains: `learned`, `candidates`, `learned_constant`, `offset`
+    "learns"   it has weights of its own that an estimator trains: `learned`, `candidates`, `offset`,
+               `offset_candidates`, `learned_constant`
     "control"  it looks as often without knowing where: `fixed`, `random`, `repeat`
     "rival"    it looks where the heads answer, without weights of its own: `refine`
     "ceiling"  it is told the truth, and so is no result: `oracle`
@@ -11,7 +12,8 @@ A policy says by `role` what it is in a study:
 A policy of one's own is a callable of this kind, registered with `@gin.register`; docs/your_policy.md builds one. What
 a policy that learns offers beyond the call says which estimators can train it: `smooth = True` for `pathwise`, where
 its deltas are differentiable in its weights; `log_probability(inputs, deltas)` for `reinforce` and `ppo`, the logarithm
-of the probability (density) of deltas that it drew; `candidates` for `expectation`. The deltas count as constants in
+of the probability (density) of deltas that it drew, and `entropy(inputs)` where they reward it; `candidates` for
+`expectation`. The deltas count as constants in
 `log_probability`: with a gradient through its own sample, a Gaussian's log-probability would not depend on the mean.
 """
 
@@ -181,17 +183,62 @@ class CandidatePolicy(keras.layers.Layer):
 
     def call(self, situation: Situation, explore: bool) -> tf.Tensor:
         """As `LearnedPolicy.call`."""
-        scores = tf.cast(self.scores(situation.hidden), tf.float32)
+        inputs = self.inputs(situation)
+        scores = self.scored(inputs)
         if explore:  # the maximum after Gumbel noise is a draw from the softmax
             uniform = tf.random.stateless_uniform(tf.shape(scores), situation.seed, minval=1e-7)
             scores -= tf.math.log(-tf.math.log(uniform))
-        return tf.gather(self.candidates, tf.argmax(scores, axis=-1))
+        return tf.gather(self.choices(inputs), tf.argmax(scores, axis=-1), batch_dims=1)
+
+    def inputs(self, situation: Situation) -> tf.Tensor:
+        """What the scores depend on, [M, I]: fc7."""
+        return situation.hidden
+
+    def scored(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The scores of the C candidates: [..., I] -> [..., C]."""
+        return tf.cast(self.scores(inputs), tf.float32)
+
+    def choices(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The deltas that the C candidates stand for, from the proposal: [..., I] -> [..., C, 4]."""
+        shape = tf.concat([tf.shape(inputs)[:-1], self.candidates.shape], axis=0)
+        return tf.broadcast_to(self.candidates, shape)
 
     def log_probability(self, inputs: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
-        """[..., D], [..., 4] of the list -> [...]."""
-        distances = tf.reduce_sum(tf.abs(deltas[..., None, :] - self.candidates), axis=-1)
-        return -tf.nn.sparse_softmax_cross_entropy_with_logits(
-            tf.argmin(distances, axis=-1), tf.cast(self.scores(inputs), tf.float32))
+        """[..., I], [..., 4] of the list -> [...]."""
+        distances = tf.reduce_sum(tf.abs(deltas[..., None, :] - self.choices(inputs)), axis=-1)
+        return -tf.nn.sparse_softmax_cross_entropy_with_logits(tf.argmin(distances, axis=-1), self.scored(inputs))
+
+    def entropy(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Of the choice, in nats: [..., I] -> [...]."""
+        logs = tf.nn.log_softmax(self.scored(inputs))
+        return -tf.reduce_sum(tf.exp(logs) * logs, axis=-1)
+
+
+@gin.register("offset_candidates")
+class OffsetCandidatePolicy(CandidatePolicy):
+    """`candidates`, counted from the box that the heads answer now in place of the proposal [ours].
+
+    With (0, 0, 0, 0) among them, `refine` is what it does where it never looks away. The estimator `expectation` cannot
+    train it, for its windows are not known beforehand.
+
+    Args:
+        candidates: list of deltas, as in `candidates`, in sides of the refined box.
+    """
+
+    def __init__(self, candidates=gin.REQUIRED, **kwargs):
+        super().__init__(candidates, **kwargs)
+        self.offsets, self.candidates = self.candidates, None
+
+    def inputs(self, situation: Situation) -> tf.Tensor:
+        """fc7, and the delta of the refined box, [M, D + 4]."""
+        return tf.concat([situation.hidden, tf.stop_gradient(refined_deltas(situation))], axis=-1)
+
+    def scored(self, inputs: tf.Tensor) -> tf.Tensor:
+        return super().scored(inputs[..., :-4])
+
+    def choices(self, inputs: tf.Tensor) -> tf.Tensor:
+        shift, log_ratio = tf.split(inputs[..., None, -4:], 2, axis=-1)
+        return tf.concat([shift + self.offsets[:, :2] * tf.exp(log_ratio), log_ratio + self.offsets[:, 2:]], axis=-1)
 
 
 @gin.register("refine")

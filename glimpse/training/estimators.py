@@ -18,6 +18,7 @@ from glimpse.training.objectives import (
     advantages,
     clipped_ratio_loss,
     expectation_loss,
+    mean_of_episodes,
     reinforce_loss,
     terminal,
 )
@@ -55,18 +56,23 @@ class Reinforce:
     Args:
         reward: a function of `glimpse.training.objectives`, @terminal, @discrete or @gain.
         baseline: see `glimpse.training.objectives.advantages`.
+        entropy: reward for each nat of the policy's entropy, so that it goes on trying what it has not found useful yet
+            (Williams and Peng 1991).
     """
 
     further_updates = 0  # of the policy's weights on the same episodes
 
-    def __init__(self, reward=terminal, baseline="group"):
+    def __init__(self, reward=terminal, baseline="group", entropy=0.0):
         self.reward = is_reward("reward", reward)
         self.baseline = one_of("baseline", baseline, BASELINES)
+        self.entropy = real_number("entropy", entropy, minimum=0)
         self.value_head = keras.layers.Dense(1, name="value_head", kernel_initializer="zeros")
 
     def build(self, detector, policy_optimizer, episodes):
         """Returns E. Raises GlimpseError where the parts do not go together."""
         needs(detector, "reinforce", "log_probability", "@learned()")
+        if self.entropy:
+            needs(detector, "reinforce", "entropy", "@candidates()")
         if self.baseline == "group" and episodes < 2:
             raise GlimpseError(f"Trainer.episodes must be at least 2 for the baseline 'group', got {episodes}")
         return episodes
@@ -88,7 +94,13 @@ class Reinforce:
         """Scalar; with it, the log-probabilities of the actions [B, E, F, T-1]."""
         log_probabilities = policy.log_probability(episodes.policy_inputs, episodes.deltas)
         advantage, value_loss = self._advantage(episodes)
-        return reinforce_loss(log_probabilities, advantage, episodes.foreground) + value_loss, log_probabilities
+        loss = reinforce_loss(log_probabilities, advantage, episodes.foreground)
+        return loss + value_loss + self._entropy_loss(policy, episodes), log_probabilities
+
+    def _entropy_loss(self, policy, episodes):
+        if not self.entropy:
+            return 0.0
+        return -self.entropy * mean_of_episodes(policy.entropy(episodes.policy_inputs), episodes.foreground)
 
     def _advantage(self, episodes):
         returns = self.reward(episodes.quality, episodes.correct)
@@ -125,7 +137,7 @@ class ClippedRatio(Reinforce):
         old = log_probabilities if old_log_probabilities is None else old_log_probabilities
         advantage, value_loss = self._advantage(episodes)
         loss = clipped_ratio_loss(log_probabilities, old, advantage, episodes.foreground, self.clip)
-        return loss + value_loss, log_probabilities
+        return loss + value_loss + self._entropy_loss(policy, episodes), log_probabilities
 
 
 @gin.register("expectation")

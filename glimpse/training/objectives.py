@@ -146,7 +146,7 @@ def reinforce_loss(log_probabilities, advantage, mask):
     Returns:
         scalar; 0 where no RoI is foreground.
     """
-    return -_mean_of_episodes(log_probabilities * tf.stop_gradient(advantage), mask)
+    return -mean_of_episodes(log_probabilities * tf.stop_gradient(advantage), mask)
 
 
 def clipped_ratio_loss(log_probabilities, old_log_probabilities, advantage, mask, clip):
@@ -158,7 +158,7 @@ def clipped_ratio_loss(log_probabilities, old_log_probabilities, advantage, mask
     """
     ratio = tf.exp(log_probabilities - tf.stop_gradient(old_log_probabilities))
     advantage = tf.stop_gradient(advantage)
-    return -_mean_of_episodes(tf.minimum(ratio * advantage, tf.clip_by_value(ratio, 1 - clip, 1 + clip) * advantage),
+    return -mean_of_episodes(tf.minimum(ratio * advantage, tf.clip_by_value(ratio, 1 - clip, 1 + clip) * advantage),
                               mask)
 
 
@@ -174,10 +174,10 @@ def expectation_loss(log_probabilities, advantage, mask):
         scalar. Its gradient is that of the expected reward itself, with nothing sampled.
     """
     weighted = tf.exp(log_probabilities) * tf.stop_gradient(advantage)
-    return -tf.cast(tf.shape(advantage)[1], weighted.dtype) * _mean_of_episodes(weighted[..., None], mask)
+    return -tf.cast(tf.shape(advantage)[1], weighted.dtype) * mean_of_episodes(weighted[..., None], mask)
 
 
-def _mean_of_episodes(weighted, mask):
+def mean_of_episodes(weighted, mask):
     """Sum over the actions [B, E, F, T-1] of an episode, mean over the episodes of foreground RoIs."""
     episodes = tf.cast(tf.shape(weighted)[1], weighted.dtype) * tf.reduce_sum(tf.cast(mask, weighted.dtype))
     return tf.math.divide_no_nan(tf.reduce_sum(weighted), episodes)

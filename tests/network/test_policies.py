@@ -12,6 +12,7 @@ from glimpse.network.policies import (
     ConstantPolicy,
     FixedPolicy,
     LearnedPolicy,
+    OffsetCandidatePolicy,
     OffsetPolicy,
     OraclePolicy,
     RandomPolicy,
@@ -102,6 +103,33 @@ def test_candidates_draw_from_the_softmax_of_their_scores_and_look_at_the_best()
     np.testing.assert_array_equal(calm(policy), np.float32([CANDIDATES[1]] * 500))
     log_probability = policy.log_probability(HIDDEN[:6].numpy().reshape(2, 3, 8), np.float32([CANDIDATES] * 2))
     np.testing.assert_allclose(log_probability, np.log([shares] * 2), rtol=1e-5)
+
+
+def test_the_entropy_of_candidates_by_hand():
+    policy = CandidatePolicy(CANDIDATES)
+    calm(policy)
+    np.testing.assert_allclose(policy.entropy(HIDDEN[:2]), [np.log(3)] * 2, rtol=1e-5)
+    policy.scores.bias.assign(np.log([0.5, 0.25, 0.25]))
+    np.testing.assert_allclose(policy.entropy(HIDDEN[:2]), [1.5 * np.log(2)] * 2, rtol=1e-5)
+
+
+def test_offset_candidates_lead_from_the_refined_box_in_its_own_sides():
+    policy = OffsetCandidatePolicy([(0, 0, 0, 0), (2, -1, np.log(1.5), np.log(0.5))])
+    refined = tf.tile([[[40.0, 20, 80, 100]]], [500, 1, 1])  # 40 wide and 80 high around (60, 60)
+    seen = situation(boxes=refined)
+    glimpses = []
+    for bias in ([1, 0], [0, 1]):
+        policy(situation=seen, explore=False)
+        policy.scores.bias.assign(bias)
+        glimpses.append(boxes.decode(policy(situation=seen, explore=False), seen.proposals)[0])
+    # Refined, and 60 wide and 40 high around (60 + 2 * 40, 60 - 80).
+    np.testing.assert_allclose(glimpses, [[40, 20, 80, 100], [110, -40, 170, 0]], rtol=1e-4, atol=1e-4)
+    policy.scores.bias.assign(np.log([0.2, 0.8]))
+    drawn = policy(situation=seen, explore=True)
+    away = np.abs(boxes.decode(drawn, seen.proposals)[:, 0] - 110) < 0.01
+    np.testing.assert_allclose(away.mean(), 0.8, atol=0.06)
+    np.testing.assert_allclose(policy.log_probability(policy.inputs(seen), drawn),
+                               np.log(np.where(away, 0.8, 0.2)), rtol=1e-4)
 
 
 def test_controls():

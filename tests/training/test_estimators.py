@@ -77,6 +77,22 @@ def test_the_value_head_learns_the_returns_of_foreground_episodes():
     np.testing.assert_allclose(estimator.value_head(seen)[..., 0], np.full([1, 2, 2, 1], 0.6), atol=1e-3)
 
 
+def test_a_reward_for_entropy_makes_a_choice_even_again():
+    policy = CandidatePolicy([(0, 0, 0.5, 0.5), (0.3, 0, 0, 0)])
+    estimator, hidden = Reinforce(entropy=1.0), tf.ones([1, 2, 2, 1, 1])
+    policy.scores.build((None, 1))
+    policy.scores.bias.assign([1.0, -1.0])
+    deltas = tf.tile(policy.candidates[:1], [4, 1])
+    drawn = episodes(hidden, tf.reshape(deltas, [1, 2, 2, 1, 4]), tf.zeros([1, 2, 2, 2]))  # all returns are alike
+    for _ in range(60):
+        with tf.GradientTape() as tape:
+            loss, _ = estimator.loss(policy, drawn, seed=None)
+        for variable, gradient in zip(policy.trainable_variables, tape.gradient(loss, policy.trainable_variables)):
+            variable.assign_sub(gradient)
+    np.testing.assert_allclose(tf.nn.softmax(policy.scores(hidden))[0, 0, 0, 0], [0.5, 0.5], atol=0.01)
+    np.testing.assert_allclose(loss, -np.log(2), atol=1e-3)
+
+
 def test_expectation_tries_each_candidate_once_on_each_foreground_slot_at_one_step():
     policy = CandidatePolicy([(0, 0, 0.5, 0.5), (0.3, 0, 0, 0)])
     steps = set()
@@ -119,6 +135,10 @@ def test_expectation_learns_the_better_candidate():
     (["ESTIMATOR = @ppo()", "POLICY_OPTIMIZER = None"], "ppo needs a Trainer.policy_optimizer"),
     (["ESTIMATOR = @reinforce()", "POLICY = @learned_constant()"],
      "the estimator 'reinforce' needs a policy with 'log_probability', such as @learned"),
+    (["ESTIMATOR = @expectation()", "POLICY = @offset_candidates()", "offset_candidates.candidates = [(0, 0, 0, 0)]"],
+     "the estimator 'expectation' needs a policy with 'candidates', .*, got OffsetCandidatePolicy"),
+    (["ESTIMATOR = @reinforce()", "reinforce.entropy = 0.1"],
+     r"the estimator 'reinforce' needs a policy with 'entropy', such as @candidates\(\), got LearnedPolicy"),
     (["Trainer.relabel_ious = 0.5"], "Trainer.relabel_ious must be a list of overlaps, .* or None, got 0.5"),
     (["Trainer.relabel_ious = (0.5, 'x')"], "Trainer.relabel_ious must be a finite number, got 'x'"),
     (["Trainer.relabel_ious = (0.5,)"], "Trainer.relabel_ious lists 1 overlaps, too few for 2 glimpses"),
