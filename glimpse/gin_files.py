@@ -76,9 +76,9 @@ def _statements_of(text, name):
         parser._filename = name  # gin takes it from a file object alone
         yield from (each for each in parser if not isinstance(each, config_parser.BlockDeclaration))
     except Exception as error:  # of the parser, of the tokenizer, of ast.literal_eval
-        line = getattr(error, "lineno", None)
-        content = getattr(error, "text", None) or (text.splitlines()[line - 1] if line else text)
-        raise GlimpseError(f"{name}{f', line {line}' * bool(line)}: {gin_faults.cure(content, error)}") from error
+        line, lines = getattr(error, "lineno", None), text.split("\n")
+        content = getattr(error, "text", None) or (lines[line - 1] if line and line <= len(lines) else text)
+        raise GlimpseError(f"{name}{f', line {line}' * bool(line)}: {gin_faults.cure(content[:200], error)}") from error
 
 
 def binding(param):

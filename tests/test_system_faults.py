@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 import sys
 
 import pytest
@@ -67,3 +68,37 @@ def test_a_full_disk_under_what_is_printed(tmp_path, capsys):
         with pytest.raises(OSError):
             full.close()
     assert stop.value.code == 2 and "No space left on device" in capsys.readouterr().err
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small file system in memory, full, and what mounts it anew with other options."""
+    path = tmp_path / "disk"
+    path.mkdir()
+
+    def mount(options):
+        return subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", path], capture_output=True).returncode
+    if mount("size=256k"):
+        pytest.skip("no right to mount a file system")
+    (path / "filler").write_bytes(bytes(2**18 - 2**13))
+    yield path, mount
+    subprocess.run(["umount", "-l", path], capture_output=True)
+
+
+def test_what_tensorflow_says_of_a_disk_that_is_full_or_only_read(disk):
+    path, mount = disk
+    module = tf.Module()
+    module.value = tf.Variable(tf.zeros([2**16]))
+
+    def line():
+        with pytest.raises(Exception) as fault:
+            tf.train.CheckpointManager(tf.train.Checkpoint(m=module), path / "checkpoints", max_to_keep=1).save()
+        with pytest.raises(Exception) as other:
+            tf.saved_model.save(module, path / "exported")
+        return [system_faults.line_of(each.value) for each in (fault, other)]
+
+    for said in line():
+        assert said.startswith(f"{path}/") and "No space left on device; make room there, and give the same" in said
+    assert mount("remount,ro") == 0
+    for said in line():
+        assert said.startswith(str(path)) and "Read-only file system; name a directory that may be written" in said

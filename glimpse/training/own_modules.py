@@ -78,7 +78,7 @@ def _key(make=False):
     path = _key_file()
     if make and not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_name(f".key.{os.getpid()}")
+        temporary = path.with_name(f".key.{secrets.token_hex(8)}")
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_bytes(32))
         try:

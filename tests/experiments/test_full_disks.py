@@ -87,7 +87,7 @@ def test_a_training_on_a_full_disk_goes_on_to_the_same_bits(disk, tiny, digit_ru
     assert outcome(workdir) == outcome(digit_run)
 
 
-def test_programs_on_a_full_disk_and_on_one_that_is_only_read(disk, digit_run, tmp_path, capsys):
+def test_programs_on_a_full_disk_and_on_one_that_is_only_read(disk, tiny, digit_run, tmp_path, capsys):
     small = disk(3 * MIB)
     photo = tmp_path / "photo.png"
     write_image(photo, "L", size=(96, 96))
@@ -110,17 +110,17 @@ def test_programs_on_a_full_disk_and_on_one_that_is_only_read(disk, digit_run, t
         line = line_of(main, [each.replace("/disk0/", "/disk0/ro-") if isinstance(each, str) else each
                               for each in arguments], capsys)
         assert "Read-only file system; name a directory that may be written" in line, (name, line)
-    line = line_of(train.main, flags(small.path / "run", ["TRAIN_STEPS = 1"]), capsys)
+    line = line_of(train.main, flags(small.path / "run", tiny), capsys)
     assert f"error: {small.path / 'run'}: Read-only file system; name a directory that may be written" == line
 
 
-def test_a_study_and_its_report_on_a_full_disk(disk, tiny, tmp_path, capsys):
+def test_a_study_and_its_report_on_a_full_disk(disk, tiny, digit_run, tmp_path, capsys):
     small = disk(3 * MIB)
     file = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1], "SEED": [0, 1]}])
     arguments = [f"--gin_file={file}", f"--workdir={small.path / 'study'}", "--jobs=2"]
     small.fill()
     assert FULL in line_of(sweep.main, arguments, capsys)
-    small.fill(600 * KIB)  # not for two checkpoints and what a saving writes beside them
+    small.fill(sum(file.stat().st_size for file in (digit_run / "checkpoints").iterdir()))  # not for those of two runs
     with pytest.raises(SystemExit) as stop:
         sweep.main(arguments)
     printed = capsys.readouterr()
