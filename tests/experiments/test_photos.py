@@ -75,7 +75,8 @@ def test_a_folder_of_photographs_at_the_first_try(own_photos, capsys, caplog):
              "GlimpseDetector.units=(8, 8)", f"DATA_ROOT={str(own_photos / 'mine')!r}"]
     run = own_photos / "run"
     train.main(["--gin_file=experiments/photos.gin", f"--workdir={run}", *(f"--gin_param={each}" for each in small)])
-    assert "In call to" not in caplog.text and "has no split 'test'; there are train: nothing is evaluated on it" in caplog.text
+    assert "In call to" not in caplog.text
+    assert "has no split 'test'; there are train: nothing is evaluated on it" in caplog.text
     assert "read in the layout of YOLO" in caplog.text and "1 of its 6 training images" in caplog.text
     results, data = (json.loads((run / name).read_text()) for name in ("results.json", "data.json"))
     assert list(results["metrics"]) == ["validation"]
