@@ -79,7 +79,7 @@ def opened(data):
         except GlimpseError as error:
             if split == "train":
                 raise
-            missing[split] = str(error)
+            missing[split] = str(error).splitlines()[0]  # gin adds where it was called
     return found, missing
 
 

@@ -52,7 +52,7 @@ def main(arguments=None):
             except NoSplit as error:
                 if flags.split:
                     raise
-                print(error)
+                print(str(error).splitlines()[0])
                 continue
             images = range(min(len(examples), most or len(examples)))
             if isinstance(parts["proposals"], SelectiveSearch):

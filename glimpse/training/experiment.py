@@ -132,7 +132,8 @@ class Experiment:
             except NoSplit as error:
                 if split == self.evaluation_splits[-1] and not there:
                     raise
-                _LOG.warning("%s: nothing is evaluated on it", error)
+                # gin adds lines to an error, on where it was called.
+                _LOG.warning("%s: nothing is evaluated on it", str(error).splitlines()[0])
             except GlimpseError as error:
                 raise GlimpseError(f"Experiment.evaluation_splits names {split!r}: {error}") from error
         self.evaluation_splits = tuple(there)

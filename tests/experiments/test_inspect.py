@@ -28,7 +28,7 @@ def test_it_shows_counts_defects_recall_and_pictures(photos, capsys):
     cells = [html.unescape(cell) for cell in re.findall(r"<td>(.*?)</td>", page)]
     assert set(NAMES) <= set(cells) and any("3.txt, line 3: unknown class '9'" in cell for cell in cells)
     assert page.count("<svg") == 5 and page.count('<img src="data:image/png') == 2
-    assert "WindowGrid, on 5 images of train" in page and "There is no test split" in page
+    assert "WindowGrid, on 5 images of train" in page and "There is no test split" in page and "In call to" not in page
     assert not re.search(r"(src|href)=\"(?!data:)", page) and "<script" not in page
     inspect.main([f"--data={photos}"])  # a page is made anew
 

@@ -75,11 +75,12 @@ def test_a_folder_of_photographs_at_the_first_try(own_photos, capsys, caplog):
              "GlimpseDetector.units=(8, 8)", f"DATA_ROOT={str(own_photos / 'mine')!r}"]
     run = own_photos / "run"
     train.main(["--gin_file=experiments/photos.gin", f"--workdir={run}", *(f"--gin_param={each}" for each in small)])
+    assert "In call to" not in caplog.text
     assert "has no split 'test'; there are train: nothing is evaluated on it" in caplog.text
     assert "read in the layout of YOLO" in caplog.text and "1 of its 6 training images" in caplog.text
     results, data = (json.loads((run / name).read_text()) for name in ("results.json", "data.json"))
     assert list(results["metrics"]) == ["validation"]
-    assert data["class_names"] == ["cost_$5$", "a|b/c"] and data["canvas"] == [64, 64]  # 60 x 35 at most: 37 high
+    assert data["class_names"] == ["cost_$5$", "a|b/c"] and data["canvas"] == [32, 64]  # 30 x 60 becomes 32 x 64
     capsys.readouterr()
 
     evaluate.main([f"--run={run}", "--split=validation", f"--detections={own_photos / 'found'}"])
