@@ -27,7 +27,7 @@ def main(arguments=None):
     files = out, out.with_suffix(".csv")
     check_files(out, files)
     start_tensorflow()
-    from glimpse.explorer.objects import check_same_data, compare
+    from glimpse.explorer.explored import check_same_data, compare
     from glimpse.explorer.page import page, table
     explored, settings = [], []
     for run, name in zip(runs, names):

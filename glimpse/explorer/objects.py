@@ -4,36 +4,20 @@ Records and images are what JSON has, rounded to what can be seen. Boxes are xyx
 whatever size the network saw it in, so that those of two runs compare.
 """
 
-import base64
-import hashlib
-import io
-from typing import NamedTuple
-
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from glimpse.data.own_pictures import scale_of
-from glimpse.errors import GlimpseError
 from glimpse.evaluation.average_precision import evaluate
 from glimpse.evaluation.errors_by_kind import errors_by_kind, outcomes_of_objects
 from glimpse.evaluation.sequences import follow, sequence_of_object
+from glimpse.explorer.explored import Explored, fingerprint, picture, rounded
 from glimpse.geometry.overlaps import pairwise_iou
 from glimpse.visualization.policy_map import MISSES, misses
 
 LEAST_SCORE = 0.05  # of the detections that are drawn
 MOST_CLASSES = 5  # whose probabilities are shown
-LOSSLESS_SIDE = 256  # pixels of the longest side of an image that is kept to the bit; crops of it are much enlarged
 NONE_OVERLAPS = "no proposal"  # in place of a name of MISSES
-
-
-class Explored(NamedTuple):
-    """What a page shows of one run."""
-
-    about: dict  # "name", "num_glimpses", "map" {"50:95": ...}, "errors": see `errors_by_kind`
-    objects: list  # of records, in the order of the images and of their objects
-    images: list  # of dicts: id, width, height, picture (a data URI), objects, detections; in the order of the split
-    fingerprints: list  # of each image and its annotations, texts
 
 
 def explore(name, detector, examples, proposals, seed, class_names, batch_size=10, framing=None):
@@ -70,7 +54,7 @@ def explore(name, detector, examples, proposals, seed, class_names, batch_size=1
         images.append(_image(original, seen.image, detections, scale, class_names))
         objects += [{"run": name, **record} for record in _records(followed, norms, original, scale, class_names)]
     for record, outcome in zip(objects, outcomes_of_objects(found, truth, len(class_names))):
-        record |= {"outcome": outcome.name, "score": _rounded(outcome.score, 4),
+        record |= {"outcome": outcome.name, "score": rounded(outcome.score, 4),
                    "detected": None if outcome.label is None else class_names[outcome.label]}
     followed = [record for record in objects if record["glimpses"]]
     ways = misses(*(np.float32(each).reshape(-1, 4) for each in zip(*(
@@ -79,39 +63,10 @@ def explore(name, detector, examples, proposals, seed, class_names, batch_size=1
         record["missed"] = MISSES[way]
     metrics = evaluate(found, truth, class_names)
     about = {"name": name, "num_glimpses": detector.num_glimpses,
-             "map": {key: _rounded(metrics.get(f"voc10_map@{iou}"), 4)
+             "map": {key: rounded(metrics.get(f"voc10_map@{iou}"), 4)
                      for key, iou in (("50:95", "0.50:0.95"), ("50", "0.50"))},
              "errors": errors_by_kind(found, truth, len(class_names))}
     return Explored(about, objects, images, prints)
-
-
-def fingerprint(example, class_names):
-    """A text that two Examples share if their image and annotations are the same."""
-    names = [class_names[label] for label in example.labels]
-    content = hashlib.sha256(repr((str(example.id), example.image.shape, names)).encode("utf-8", "surrogatepass"))
-    for part in (example.image, example.boxes, example.difficult):
-        content.update(np.ascontiguousarray(part).tobytes())
-    return content.hexdigest()
-
-
-def check_same_data(first, second):
-    """Raises GlimpseError unless two Explored are of the same images with the same annotations."""
-    names = f"{first.about['name']} and {second.about['name']}"
-    cure = "--against must name a run of the same data"
-    if len(first.images) != len(second.images):
-        raise GlimpseError(f"{names} differ in data, {len(first.images)} and {len(second.images)} images; {cure}")
-    for place, prints in enumerate(zip(first.fingerprints, second.fingerprints)):
-        if prints[0] != prints[1]:
-            ids = [each.images[place]["id"] for each in (first, second)]
-            raise GlimpseError(f"{names} differ in data: image {place + 1} is {ids[0]} and {ids[1]}, with other pixels "
-                               f"or annotations; {cure}")
-
-
-def compare(first, second):
-    """Gives each record of the first Explored its "difference": its reward minus that of the second one, or None."""
-    for one, other in zip(first.objects, second.objects):
-        known = one["reward"] is not None and other["reward"] is not None
-        one["difference"] = _rounded(one["reward"] - other["reward"], 4) if known else None
 
 
 def _image(original, seen, detections, scale, class_names):
@@ -119,19 +74,11 @@ def _image(original, seen, detections, scale, class_names):
     return {
         "id": str(original.id), "width": original.image.shape[1], "height": original.image.shape[0],
         "picture": picture(seen),
-        "objects": [{"class": class_names[label], "box": _rounded(box), "difficult": bool(difficult)}
+        "objects": [{"class": class_names[label], "box": rounded(box), "difficult": bool(difficult)}
                     for box, label, difficult in zip(original.boxes, original.labels, original.difficult)],
-        "detections": [{"class": class_names[label], "box": _rounded(box), "score": _rounded(score, 3)}
+        "detections": [{"class": class_names[label], "box": rounded(box), "score": rounded(score, 3)}
                        for box, label, score in zip(detections["boxes"][shown] / scale, detections["labels"][shown],
                                                     detections["scores"][shown])]}
-
-
-def picture(image):
-    """An image uint8 [H, W, C] as the data URI of a WebP file, to the bit where it is small."""
-    content = io.BytesIO()
-    pixels = Image.fromarray(image if image.shape[2] == 3 else image[..., 0]).convert("RGB")
-    pixels.save(content, "WEBP", lossless=max(image.shape[:2]) <= LOSSLESS_SIDE, quality=80)
-    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def _records(followed, norms, original, scale, class_names):
@@ -143,7 +90,7 @@ def _records(followed, norms, original, scale, class_names):
     for place, sequence in enumerate(sequences):
         record = {"id": f"{original.id}/{place + 1}", "image": str(original.id), "object": place + 1,
                   "class": class_names[original.labels[place]], "difficult": bool(original.difficult[place]),
-                  "box": _rounded(original.boxes[place]), "missed": NONE_OVERLAPS}
+                  "box": rounded(original.boxes[place]), "missed": NONE_OVERLAPS}
         if sequence is None:
             yield record | {"proposal_iou": None, "gain": None, "reward": None} | {
                 name: [] for name in ("glimpses", "boxes", "iou", "probability", "probabilities", "features")}
@@ -167,17 +114,12 @@ def sequence_record(sequence, features, scale, class_names):
     shown = list(dict.fromkeys([1 + sequence.label, 0, *most]))[:MOST_CLASSES]
     names = ["background", *class_names]
     return {
-        "proposal_iou": _rounded(pairwise_iou(sequence.glimpses[:1], sequence.truth[None])[0, 0], 4),
-        "gain": _rounded(sequence.gain, 4) if len(sequence.glimpses) > 1 else None,
-        "reward": _rounded(sequence.rewards[-1], 4),
-        "glimpses": _rounded(sequence.glimpses / scale), "boxes": _rounded(sequence.boxes / scale),
-        "iou": _rounded(sequence.overlaps, 4),
-        "probability": _rounded(sequence.probabilities[:, 1 + sequence.label], 4),
-        "probabilities": [{"class": names[place], "after": _rounded(sequence.probabilities[:, place], 3)}
+        "proposal_iou": rounded(pairwise_iou(sequence.glimpses[:1], sequence.truth[None])[0, 0], 4),
+        "gain": rounded(sequence.gain, 4) if len(sequence.glimpses) > 1 else None,
+        "reward": rounded(sequence.rewards[-1], 4),
+        "glimpses": rounded(sequence.glimpses / scale), "boxes": rounded(sequence.boxes / scale),
+        "iou": rounded(sequence.overlaps, 4),
+        "probability": rounded(sequence.probabilities[:, 1 + sequence.label], 4),
+        "probabilities": [{"class": names[place], "after": rounded(sequence.probabilities[:, place], 3)}
                           for place in shown],
-        "features": _rounded(features)}
-
-
-def _rounded(value, decimals=2):
-    """A number, or an array as lists, for JSON; None stays None."""
-    return None if value is None else np.asarray(value, float).round(decimals).tolist()
+        "features": rounded(features)}

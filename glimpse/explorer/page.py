@@ -22,7 +22,7 @@ def page(split, runs, settings):
 
     Args:
         split: its name.
-        runs: one Explored, or two of the same data, of which `glimpse.explorer.objects.compare` knows.
+        runs: one Explored, or two of the same data, of which `glimpse.explorer.explored.compare` knows.
         settings: for each of them {name: text}, of its configuration.
     """
     about = {"split": split, "runs": [{**each.about, "settings": chosen} for each, chosen in zip(runs, settings)]}

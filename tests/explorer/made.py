@@ -1,8 +1,12 @@
 """Runs explored by hand: records as `glimpse.explorer.objects.explore` makes them, without a network."""
 
-import numpy as np
+import base64
+import io
 
-from glimpse.explorer.objects import Explored, picture
+import numpy as np
+from PIL import Image
+
+from glimpse.explorer.explored import Explored, picture
 
 NASTY = "</script><b id='x'>&amp; \"two\"\u2028"
 # image, class, how the proposal misses, outcome, IoU and P after each of three glimpses.
@@ -39,3 +43,8 @@ def made_run(name="first", count=3, factor=1.0, objects=OBJECTS):
     about = {"name": name, "num_glimpses": count, "map": {"50:95": 0.5, "50": None},
              "errors": {"missed": {"count": 2, "ap_gained": 0.25}}}
     return Explored(about, records, images, names)
+
+
+def pixels(source):
+    """Of a picture, from its data URI."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from glimpse.explorer.objects import compare
+from glimpse.explorer.explored import compare
 from glimpse.explorer.page import page
 from tests.explorer.made import NASTY, OBJECTS, made_run
 

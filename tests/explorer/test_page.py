@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from glimpse.explorer.objects import compare
+from glimpse.explorer.explored import compare
 from glimpse.explorer.page import page, table
 from tests.explorer.made import NASTY, made_run
 
