@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from glimpse.errors import GlimpseError
-from glimpse.files import sync, write_whole
+from glimpse.files import naming, sync, write_whole
 from glimpse.training import checkpoints, run
 from glimpse.training.metrics_log import METRICS, read_metrics
 from glimpse.training.stopping import Stopped
@@ -50,7 +50,7 @@ class Recorder(keras.callbacks.Callback):
             if not np.isfinite(logs[name]):
                 raise self.stop(name, logs[name])
         if step % self.log_every == 0 or step == self.last_step:
-            with open(self.workdir / METRICS, "a", encoding="utf-8") as log:
+            with naming(self.workdir / METRICS), open(self.workdir / METRICS, "a", encoding="utf-8") as log:
                 diagnostics = {name: metric.result() for name, metric in self.model.diagnostics.items()}
                 line = {name: float(value) for name, value in {**logs, **diagnostics}.items()}
                 log.write(json.dumps({"step": step, **line}) + "\n")

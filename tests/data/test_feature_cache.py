@@ -128,7 +128,8 @@ def test_an_image_that_changes_under_a_run_is_read_again(photos, tmp_path):
     made = iter(training_batches(photos, WindowGrid(), RoISampling(8), 3, 0, 0, 30, framing, cache).as_numpy_iterator())
     before = next(made)["feature_map"]
     for place, size in enumerate(((30, 40), (40, 60), (60, 40))):
-        Image.fromarray(255 - pixels(*size)).save(tmp_path / f"JPEGImages/{place}.jpg")
+        Image.fromarray(255 - pixels(*size)).save(tmp_path / "new.jpg")  # whole at once: others are reading
+        (tmp_path / "new.jpg").replace(tmp_path / f"JPEGImages/{place}.jpg")
     after = [next(made)["feature_map"] for _ in range(29)][-1]
     by_sum = lambda maps: np.sort(maps.sum(axis=(1, 2, 3)))  # noqa: E731  the order differs between epochs
     assert np.abs(by_sum(after) - by_sum(before)).min() > 1

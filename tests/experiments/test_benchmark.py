@@ -1,4 +1,5 @@
 """The benchmark's entry point, and a tiny run of the RoI pooling benchmark without torchvision."""
+import importlib.util
 import json
 import os
 import subprocess
@@ -151,6 +152,56 @@ def test_a_slow_pipeline_is_waited_for(tiny, tmp_path, capsys, monkeypatch):
     assert timed["pipeline alone"] > 190 and timed["step fed by the pipeline"] > 190 > timed["step alone"]
     assert 100 < result["waits_ms"] < timed["step fed by the pipeline"]
     assert f"a step waits {result['waits_ms']:.1f} ms for its batch" in capsys.readouterr().out
+
+
+PEER = """
+import json, sys
+from experiments.benchmark import peer, torch_twin
+peer.NETWORKS = {"photographs": (*peer.NETWORKS["photographs"][:1], [
+    *peer.NETWORKS["photographs"][1], "GlimpseDetector.units = (16, 16)", "RoISampling.rois_per_image = 8",
+    "Experiment.batch_size = 2"], peer.NETWORKS["photographs"][2])}
+del peer.GLIMPSES["T=1"]
+SETTING
+rows = peer._time("photographs", 1, 1)
+print(json.dumps(rows))
+machine = {"processor": "x", "cores": 1, "load_before": 0, "load_after": 0}
+print(peer.table({"machine": machine, "versions": {}, "runs": 1, "timed": [
+    {"network": "photographs", "threads": 1, "rows": rows}]}))
+"""
+
+
+def peer_run(setting=""):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run([sys.executable, "-c", PEER.replace("SETTING", setting)], capture_output=True, text=True,
+                          env=environment)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("torchvision"), reason="needs the extra [bench]")
+def test_the_peer_computes_the_same_numbers():
+    ended = peer_run()
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    first, _, text = ended.stdout.partition("\n")
+    rows = json.loads(first)
+    assert [(row["task"], row["glimpses"]) for row in rows] == [
+        (task, name) for name in ("T=3, learned", "T=3, refine") for task in ("step", "detection")]
+    for row in rows:
+        assert 0 < max(row["differences"].values()) < 1e-4 and row["torch"]["over_ours_cpu"] > 0
+    assert "step, T=3, learned" in text and "photographs, 1 thread " in text
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("torchvision"), reason="needs the extra [bench]")
+def test_a_peer_that_computes_other_numbers_is_refused():
+    ended = peer_run("torch_twin.SAMPLING_RATIO = 1")
+    assert "GlimpseError: ours and torch compute different numbers for photographs" in ended.stderr
+
+
+def test_the_peer_asks_for_torch(tmp_path):
+    (tmp_path / "torchvision.py").write_text("raise ImportError")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    ended = subprocess.run([sys.executable, "-m", "experiments.benchmark", "peer"], capture_output=True, text=True,
+                           env=environment)
+    assert ended.returncode == 2 and ended.stderr.splitlines()[-1] == (
+        "error: the peer needs torch and torchvision: pip install torch==2.14.1 torchvision==0.29.1")
 
 
 def test_coverage_of_intervals_is_counted(tmp_path, capsys):
