@@ -228,10 +228,12 @@ def test_nothing_is_wider_than_the_window(open_page, browser, ask, width):
 
 def test_a_long_list_is_drawn_as_far_as_it_is_needed(open_page, listed, press, chosen, ask):
     from selenium.webdriver.common.keys import Keys
-    open_page(made_run(objects=[(f"image-{place:04d}", *OBJECTS[0][1:]) for place in range(450)]))
+    run = made_run(objects=[(f"image-{place:04d}", *OBJECTS[0][1:]) for place in range(450)])
+    open_page(run)
     assert len(listed()) == 200
-    press([Keys.ARROW_DOWN] * 205)
-    assert chosen() == "image-0205/1" and len(listed()) == 400
+    open_page(run, fragment="#image-0205/1")
+    press(Keys.ARROW_DOWN)
+    assert chosen() == "image-0206/1" and len(listed()) == 400
     top, bottom, line = ask("[document.querySelector('thead').getBoundingClientRect().bottom, innerHeight,"
                             "document.querySelector('tr.chosen').getBoundingClientRect().top]")
     assert top - 1 <= line < bottom
