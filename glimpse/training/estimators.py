@@ -100,7 +100,9 @@ class Reinforce:
     def _entropy_loss(self, policy, episodes):
         if not self.entropy:
             return 0.0
-        return -self.entropy * mean_of_episodes(policy.entropy(episodes.policy_inputs), episodes.foreground)
+        foreground = tf.cast(episodes.foreground, tf.float32)[:, None, :, None]
+        entropy = foreground * policy.entropy(episodes.policy_inputs)
+        return -self.entropy * mean_of_episodes(entropy, episodes.foreground)
 
     def _advantage(self, episodes):
         returns = self.reward(episodes.quality, episodes.correct)
