@@ -10,7 +10,7 @@ from glimpse import config, gin_faults
 from glimpse.errors import GlimpseError
 from glimpse.training.experiment import Experiment
 
-FILE = "experiments/digits.gin"
+FILE = "experiments/digits_learned.gin"
 VALUES = (
     "None", "True", "0", "1", "-1", "2", "7", "0.5", "-0.5", "1e308", "-1e308", "1e-320", "10**9", "1" + "0" * 21,
     "''", "'x'", "'../x'", "()", "(1,)", "(0, 0)", "(3, 7)", "(1, 'x')", "[[]]", "[(0, 0, 0, 0)]", "[(1, 2)]", "{}",

@@ -4,6 +4,7 @@ Trains the network of digits.gin on few scenes and looks at the resident memory 
 again; then evaluates it, in a process of its own, with thousands of random proposals an image. Linux only.
 """
 
+import contextlib
 import multiprocessing
 import os
 import pathlib
@@ -52,6 +53,7 @@ def _resident():
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
 
+@contextlib.contextmanager
 def _experiment(steps):
     from experiments.launch import start_tensorflow
     start_tensorflow()
@@ -59,33 +61,34 @@ def _experiment(steps):
     from glimpse.training.experiment import Experiment
     bindings = [f"TRAIN_STEPS = {steps}", f"DigitScenes.sizes = {SIZES}"]
     with config.configuration("experiments/digits.gin", bindings):
-        return Experiment()
+        yield Experiment()
 
 
 def _over_time(steps, runs):
-    experiment, training, evaluations = _experiment(steps), [], []
-    import keras
+    training, evaluations = [], []
+    with _experiment(steps) as experiment:
+        import keras
 
-    class Watch(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            if (batch + 1) % max(steps // 20, 1) == 0:
-                training.append(_resident())
+        class Watch(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                if (batch + 1) % max(steps // 20, 1) == 0:
+                    training.append(_resident())
 
-    experiment.trainer.fit(experiment.batches(0), steps_per_epoch=steps, callbacks=[Watch()], shuffle=False, verbose=0)
-    for _ in range(runs):
-        experiment.evaluate("test")
-        evaluations.append(_resident())
+        experiment.trainer.fit(experiment.batches(0), steps_per_epoch=steps, callbacks=[Watch()], shuffle=False,
+                               verbose=0)
+        for _ in range(runs):
+            experiment.evaluate("test")
+            evaluations.append(_resident())
     return training, evaluations
 
 
 def _with_proposals(count):
-    experiment = _experiment(1)
-    from glimpse.training.environment import peak_memory_mib
-
     def proposals(image, id=None):
         corners = np.random.default_rng(0).uniform(0, 60, (count, 2))
         return np.concatenate([corners, corners + 30], axis=1).astype(np.float32)
 
-    experiment.proposals = proposals
-    experiment.evaluate("test")
+    with _experiment(1) as experiment:
+        from glimpse.training.environment import peak_memory_mib
+        experiment.proposals = proposals
+        experiment.evaluate("test")
     return peak_memory_mib()

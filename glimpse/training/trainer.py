@@ -1,5 +1,7 @@
 """One training step: episodes of looking, the detection loss, the quality of the answers, the policy's update."""
 
+import inspect
+
 import gin
 import keras
 import numpy as np
@@ -54,9 +56,9 @@ class Trainer(keras.Model):
         self.weight_decay = real_number("Trainer.weight_decay", weight_decay, minimum=0)
         episodes = whole_number("Trainer.episodes", episodes)
         self.estimator, self.policy_optimizer, self.episodes = None, None, 1
+        if inspect.isclass(estimator) or not hasattr(estimator, "call_arguments"):  # also where the policy needs none
+            raise GlimpseError(f"Trainer.estimator must be a reference such as @pathwise(), with (), got {estimator!r}")
         if detector.policy is not None and role_of(detector.policy) == "learns":
-            if not hasattr(estimator, "call_arguments"):
-                raise GlimpseError(f"Trainer.estimator must be a reference such as @pathwise(), got {estimator!r}")
             self.estimator, self.policy_optimizer = estimator, policy_optimizer
             self.episodes = estimator.build(detector, policy_optimizer, episodes)
         names = ["class_loss", "box_loss", "decay_loss", "gradient_norm"] + ["policy_loss"] * bool(self.estimator)

@@ -77,5 +77,5 @@ def test_a_large_image_is_searched_in_a_smaller_size(tmp_path):
     shrunk = SelectiveSearch(tmp_path, longest_side=80)
     boxes = shrunk(large)
     assert (pairwise_iou(boxes, 3 * np.float32(OBJECTS)).max(axis=0) > 0.85).all() and boxes.max() <= 240
-    assert len(list(tmp_path.rglob("*.npy"))) == 1
+    assert len(list(tmp_path.rglob("*.npz"))) == 1
     np.testing.assert_array_equal(shrunk(scene()), SelectiveSearch(tmp_path)(scene()))  # a small one is left as it is

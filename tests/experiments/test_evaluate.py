@@ -49,6 +49,6 @@ def test_from_the_boxes_just_found_and_what_excludes_each_other(digit_run, capsy
 
 def test_results_tell_the_role_of_the_policy_and_the_commit_of_the_code(digit_run):
     results = json.loads((digit_run / "results.json").read_text())
-    assert results["policy_role"] == "learns"
+    assert results["policy_role"] == "rival"
     assert results["code"] is None or len(results["code"]["commit"]) == 40 and results["code"]["clean"] in (True, False)
     assert (digit_run / "matches_test.npz").is_file()

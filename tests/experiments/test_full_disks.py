@@ -75,13 +75,13 @@ def test_a_training_on_a_full_disk_goes_on_to_the_same_bits(disk, tiny, digit_ru
     """First there is no room for the configuration, then none for the second checkpoint beside the first."""
     small = disk(3 * MIB)
     workdir = small.path / "run"
-    needed = sum(file.stat().st_size for file in (digit_run / "checkpoints").iterdir())
+    needed = sum(file.stat().st_size for file in (digit_run / "checkpoints" / "ckpt-3").iterdir())
     small.fill()
     assert FULL in line_of(train.main, flags(workdir, tiny), capsys)
     assert not (workdir / "results.json").exists()
     small.fill(needed + needed // 2)
     assert FULL in line_of(train.main, flags(workdir, tiny), capsys)
-    assert (workdir / "checkpoints" / "ckpt-3.index").exists() and not (workdir / "results.json").exists()
+    assert (workdir / "checkpoints" / "ckpt-3").is_dir() and not (workdir / "results.json").exists()
     small.filler.unlink()
     train.main(flags(workdir, tiny))
     assert outcome(workdir) == outcome(digit_run)
@@ -120,7 +120,7 @@ def test_a_study_and_its_report_on_a_full_disk(disk, tiny, digit_run, tmp_path, 
     arguments = [f"--gin_file={file}", f"--workdir={small.path / 'study'}", "--jobs=2"]
     small.fill()
     assert FULL in line_of(sweep.main, arguments, capsys)
-    small.fill(sum(file.stat().st_size for file in (digit_run / "checkpoints").iterdir()))  # not for those of two runs
+    small.fill(sum(file.stat().st_size for file in (digit_run / "checkpoints").rglob("*")))  # not for those of two runs
     with pytest.raises(SystemExit) as stop:
         sweep.main(arguments)
     printed = capsys.readouterr()
@@ -142,11 +142,12 @@ def test_proposals_on_a_full_disk(disk, tmp_path, capsys):
     pytest.importorskip("cv2")
     from tests.data.photo_files import write_voc
     root = tmp_path / "photos"
-    write_voc(root, {"a": [("cat", 3, 5, 22, 28)]})
+    write_voc(root, {name: [("cat", 3, 5, 22, 28)] for name in "ab"})
     (root / "classes.txt").write_text("cat\n")
     small = disk(3 * MIB)
     small.fill()
     arguments = ["--gin_file=experiments/photos.gin", f"--gin_param=DATA_ROOT={str(root)!r}", "--split=train",
+                 "--gin_param=Experiment.proposals=@SelectiveSearch()",
                  f"--gin_param=SelectiveSearch.cache={str(small.path / 'cache')!r}", "--jobs=1"]
     line = line_of(propose.main, arguments, capsys)
     assert str(small.path) in line and "No space left on device" in line and "name a directory with room" in line

@@ -4,7 +4,7 @@ from PIL import Image
 
 from experiments import train, visualize
 from glimpse import config
-from glimpse.training import run, trained_on
+from glimpse.training import checkpoints, run, trained_on
 from glimpse.training.experiment import Experiment
 
 
@@ -126,7 +126,7 @@ def test_a_picture_without_detections(tmp_path, tiny, capsys):
         kernel, bias = experiment.detector.class_heads[0].get_weights()
         experiment.detector.class_heads[0].set_weights([0 * kernel, 20 * np.eye(len(bias))[0]])
         experiment.trainer.optimizer.iterations.assign(1)
-        experiment._manager(tmp_path).save(checkpoint_number=1)
+        checkpoints.save(tmp_path / run.CHECKPOINTS, experiment.checkpoint, step=1, keep=1)
         trained_on.write_trained_on(tmp_path, experiment.trained_on)
     assert "nothing was detected in test-00001" in fails([f"--run={tmp_path}", "--image=test-00001"], capsys)
     assert names(tmp_path) == sorted([run.CHECKPOINTS, run.CONFIG, trained_on.DATA])

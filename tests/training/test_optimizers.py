@@ -56,6 +56,6 @@ def test_a_checkpoint_of_keras_is_read(tmp_path):
 
 
 def test_gin_files_name_it_as_that_of_keras(tiny):
-    with config.configuration("experiments/digits.gin", tiny):
+    with config.configuration("experiments/digits_learned.gin", tiny):
         trainer = Experiment().trainer
     assert type(trainer.optimizer) is type(trainer.policy_optimizer) is optimizers.Adam
