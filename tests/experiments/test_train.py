@@ -189,7 +189,7 @@ def test_a_finished_run_goes_on_to_more_steps_where_its_schedule_allows_it(tmp_p
     ("Adam.beta_1 = 'big'", "Adam.beta_1 of Trainer.optimizer must be a finite number, got 'big'"),
     ("WindowGrid.sizes = ('13',)", "WindowGrid"),
     ("POLICY = @learned", "write @learned()"),
-    ("ESTIMATOR = @pathwise", "ESTIMATOR = @pathwise()"),
+    ("ESTIMATOR = @pathwise", "Trainer.estimator must be a reference such as @pathwise(), with (), got <class"),
     ("Experiment.proposals = @WindowGrid", "write @WindowGrid()"),
     ("GlimpseDetector.backbone = @small_cnn", "GlimpseDetector.backbone = @small_cnn()"),
     ("Experiment.framing = 0.5", "Experiment.framing must be a part such as @Framing(), got 0.5"),
