@@ -59,6 +59,8 @@ class Part:
                 setattr(self, name, functools.partial(self._of_place, getattr(examples, name)))
 
     def __getattr__(self, name):
+        if name.startswith("_"):  # asked for by pickle before there are any examples
+            raise AttributeError(name)
         return getattr(self._examples, name)
 
     def __len__(self):

@@ -1,5 +1,6 @@
 """A folder of photographs whose layout is found out: splits, classes, what is drawn for validation, what is refused."""
 
+import pickle
 import shutil
 
 import gin
@@ -114,6 +115,15 @@ def test_validation_images_are_drawn_once_and_for_all(tmp_path, caplog):
     assert photographs("train", tmp_path).outline(0).size == (30, 40)
     with pytest.raises(IndexError):
         photographs("train", tmp_path)[8]
+
+
+def test_a_drawn_split_goes_to_another_process(tmp_path):
+    write_voc(tmp_path, {name: CAT for name in "abc"})
+    for split in ("train", "validation"):
+        data = photographs(split, tmp_path)
+        again = pickle.loads(pickle.dumps(data))
+        assert ids(again) == ids(data) and again.class_names == data.class_names == ("cat",)
+        assert again.outline(0).id == data[0].id and again.stamp(0) == data.stamp(0)
 
 
 def test_a_split_that_is_not_there(tmp_path):

@@ -79,7 +79,7 @@ def test_a_training_on_a_full_disk_goes_on_to_the_same_bits(disk, tiny, digit_ru
     small.fill()
     assert FULL in line_of(train.main, flags(workdir, tiny), capsys)
     assert not (workdir / "results.json").exists()
-    small.fill(needed + needed // 2)
+    small.fill(needed + 48 * KIB)  # for one, and for the files beside it
     assert FULL in line_of(train.main, flags(workdir, tiny), capsys)
     assert (workdir / "checkpoints" / "ckpt-3").is_dir() and not (workdir / "results.json").exists()
     small.filler.unlink()
