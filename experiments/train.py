@@ -55,12 +55,14 @@ def train(experiment, workdir, text):
     seconds = {"train": experiment.train(workdir)}
     start = time.perf_counter()
     # Of another evaluation than before, all is evaluated again.
-    known = run.read_results(workdir).get("metrics", {}) if run.read_config(workdir) == text else {}
+    same = run.read_config(workdir) == text
+    known = run.read_results(workdir).get("metrics", {}) if same else {}
     evaluated = {split: experiment.evaluate(split) for split in experiment.evaluation_splits if split not in known}
     seconds["evaluate"] = time.perf_counter() - start
     write_whole(workdir / run.OPERATIVE_CONFIG, gin.operative_config_str())
     results.write(workdir, experiment, evaluated, seconds)
-    write_whole(workdir / run.CONFIG, text)
+    if not same:
+        write_whole(workdir / run.CONFIG, text)
     for split, result in evaluated.items():
         shown = [f"{key} {100 * value:.1f}" for key, value in result["metrics"].items()
                  if "voc10_map" in key and key[-4:] in ("0.50", "0.70", "0.80", "0.95")]
