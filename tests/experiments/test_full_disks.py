@@ -157,9 +157,9 @@ def test_proposals_on_a_full_disk(disk, tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [3 * MIB, 12 * MIB])
 def test_a_training_struck_at_every_fill_of_the_disk(disk, tiny, digit_run, size, capsys):
-    """From full to enough, in steps of 48 KiB: one line each time, and in the end the same bits."""
+    """From full to enough, in steps of 16 KiB: one line each time, and in the end the same bits."""
     struck = 0
-    for left in range(0, MIB, 48 * KIB):
+    for left in range(0, 256 * KIB, 16 * KIB):
         small = disk(size)
         workdir = small.path / "run"
         small.fill(left)
