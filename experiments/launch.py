@@ -128,6 +128,9 @@ def exit_on_error(main):
                 sys.exit(status)
             sys.stdout.flush()
             os._exit(status)  # TensorFlow's threads may still compute, and do not survive the end of Python
+        except BrokenPipeError:  # who reads has seen enough, as `| head` has
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python would fail once more at its end
+            sys.exit(128 + getattr(signal, "SIGPIPE", 13))
         except Exception as error:
             line = system_faults.line_of(error)
             if line is None:

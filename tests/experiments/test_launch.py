@@ -10,7 +10,7 @@ import pytest
 
 from experiments import launch
 
-PROGRAMS = ("detect", "evaluate", "export", "propose", "report", "sweep", "train", "visualize")
+PROGRAMS = ("detect", "evaluate", "explore", "export", "inspect", "propose", "report", "sweep", "train", "visualize")
 WITHOUT_TENSORFLOW = f"""
 import importlib, sys
 for name in {PROGRAMS}:
@@ -63,3 +63,12 @@ def test_what_tensorflow_says_at_its_start_is_shown_only_if_it_fails(capfd, monk
         pass
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "could not find cuda drivers\n" * fails + "after\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault():
+    """As in `python -m experiments.sweep ... --only_print | head -1`."""
+    program = "from experiments.launch import exit_on_error\nexit_on_error(lambda _: print('x\\n' * 100000))()"
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout.readline() == b"x\n"
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait() == 128 + 13
