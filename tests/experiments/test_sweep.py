@@ -1,11 +1,12 @@
 import json
+import pathlib
 
 import pytest
 
 from experiments import sweep
 from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
-from glimpse.studies.plan import plan, study
+from glimpse.studies.plan import plan, runs_of, study
 from glimpse.training import run
 
 
@@ -150,3 +151,12 @@ def test_a_value_of_any_text_makes_a_directory_of_its_own(tmp_path):
     for name in runs:
         assert (tmp_path / name).parent == tmp_path and name.isprintable() and len(name.encode()) <= 200
         (tmp_path / f"{name}.log").write_text("")
+
+
+@pytest.mark.parametrize("name", ["rivals", "pointing"])
+def test_committed_runs_are_what_the_shipped_study_would_run(name):
+    directory = pathlib.Path(__file__).parents[2] / "docs" / "results" / name
+    there = {path.name for path in directory.iterdir() if path.is_dir()}
+    planned = {each: run for each, run in runs_of(f"studies/{name}.gin", []).items() if each in there}
+    assert set(planned) == there and len(there) >= 4
+    assert plan(directory, planned) == ({}, {})
