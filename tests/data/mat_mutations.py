@@ -1,4 +1,6 @@
-"""Mutates a.mat and b.mat of a folder: python mat_mutations.py FOLDER COUNT, and prints what became of them as JSON.
+"""Mutates a.mat and b.mat of a folder and prints what became of them as JSON.
+
+    python -m tests.data.mat_mutations FOLDER COUNT
 
 Each is read in a process of its own, a copy of this one, as `glimpse.data.mat_boxes` is run by the program.
 """

@@ -105,8 +105,8 @@ def test_damaged_mat_files_are_refused_or_give_boxes(tmp_path):
     write_mat(tmp_path / "a.mat", {"x": [[1, 1, 20, 20]] * 9, "y": [[1, 1, 2, 2]]})
     cells = scipy.io.loadmat(tmp_path / "a.mat", variable_names=("boxes", "images"))
     scipy.io.savemat(tmp_path / "b.mat", {name: cells[name] for name in ("boxes", "images")}, do_compression=True)
-    script = pathlib.Path(__file__).with_name("mat_mutations.py")
-    ended = subprocess.run([sys.executable, script, tmp_path, str(MUTATIONS // 20)], capture_output=True, text=True)
+    command = [sys.executable, "-m", "tests.data.mat_mutations", tmp_path, str(MUTATIONS // 20)]
+    ended = subprocess.run(command, cwd=pathlib.Path(__file__).parents[2], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr[-2000:]
     outcomes = json.loads(ended.stdout)
     assert outcomes["refused"] and not outcomes["hung"] and sum(outcomes.values()) == MUTATIONS // 20, outcomes
