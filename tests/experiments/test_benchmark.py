@@ -52,6 +52,7 @@ def test_bad_usage_exits_with_2(fake, capsys, arguments, words):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operator, contenders", [
     ("roi_pool", ["ours", "ours, shapes unknown", "map_fn layer"]), ("roi_align", ["ours", "ours, shapes unknown"])])
 def test_tiny_run_without_torchvision_says_what_it_left_out(tmp_path, operator, contenders):
@@ -132,6 +133,7 @@ def test_glimpses_asks_for_a_run_of_one_glimpse_first(trained, capsys, monkeypat
         assert exit.value.code == 2 and words in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_slow_pipeline_is_waited_for(tiny, tmp_path, capsys, monkeypatch):
     """Proposals that take 0.2 s an image, one image a batch and one at a time: the step, of milliseconds, waits for
     most of that.
@@ -217,6 +219,7 @@ def test_coverage_of_intervals_is_counted(tmp_path, capsys):
     assert "two-level percentile" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_memory_over_a_short_training(tmp_path, capsys):
     benchmark.main(["memory", "--steps=20", "--runs=2", "--proposals=50", f"--json={tmp_path / 'x.json'}"])
     result = json.loads((tmp_path / "x.json").read_text())

@@ -114,6 +114,7 @@ def test_programs_on_a_full_disk_and_on_one_that_is_only_read(disk, tiny, digit_
     assert f"error: {small.path / 'run'}: Read-only file system; name a directory that may be written" == line
 
 
+@pytest.mark.slow
 def test_a_study_and_its_report_on_a_full_disk(disk, tiny, digit_run, tmp_path, capsys):
     small = disk(3 * MIB)
     file = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1], "SEED": [0, 1]}])

@@ -55,6 +55,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, tiny, mo
     assert_same(trained(tmp_path / "stopped", bindings), unbroken)
 
 
+@pytest.mark.slow
 def test_a_signal_ends_a_run_after_its_step_and_it_goes_on_as_if_it_had_not_been(tmp_path, tiny, monkeypatch):
     """In the midst of a window of the log, and by two signals; then its last checkpoint is damaged."""
     bindings = [*tiny, "TRAIN_STEPS = 8", "Experiment.log_every = 3"]
