@@ -82,7 +82,7 @@ def test_no_link_within_the_site_is_broken(site):
 def test_a_browser_opens_it_without_an_error_and_its_search_finds_a_layer(site, browser):
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
-    for page in ("", "your_policy/", "results/glimpse_count/", "api/"):
+    for page in ("", "your_policy/", "results/rivals/", "api/"):
         browser.get(site + page)
         WebDriverWait(browser, 20).until(lambda _: browser.execute_script("return document.readyState") == "complete")
         pictures = browser.execute_script("return [...document.images].map(each => each.naturalWidth)")

@@ -34,9 +34,11 @@ NETWORKS = {  # (configuration, bindings, (side, channels) of an image)
     "digits": ("experiments/digits.gin", [], (96, 1)),
     "photographs": ("experiments/photos.gin", ["DATA_ROOT = 'none'", "efficientnet_lite0.weights = None"], (640, 3)),
 }
-GLIMPSES = {"T=1": ["NUM_GLIMPSES = 1"], "T=3, learned": ["NUM_GLIMPSES = 3"],
+GLIMPSES = {"T=1": ["NUM_GLIMPSES = 1"], "T=3, learned": ["NUM_GLIMPSES = 3", "POLICY = @learned()"],
             "T=3, refine": ["NUM_GLIMPSES = 3", "POLICY = @refine()"]}
-STILL = "keras.optimizers.Adam.learning_rate = 0.0"
+# What the twin has, whatever a shipped configuration has; and weights that stay, so that every turn does the same.
+TWIN = ["SUPERVISION = 'last'", "FUSION = @max", "BOX_REFERENCE = 'proposal'",
+        "keras.optimizers.Adam.learning_rate = 0.0"]
 MAP = (40, 40, 112)
 BACKGROUND = 5.0  # what its logit is above those of the classes, whose standard deviation is 2
 THREADS = 1, 2
@@ -97,7 +99,7 @@ def _tasks(network, bindings):
     from experiments.benchmark import torch_twin  # needs torch
     print(f"building {network}, {', '.join(bindings)}", file=sys.stderr, flush=True)
     file, own, (side, channels) = NETWORKS[network]
-    with config.configuration(file, [*own, *bindings, STILL]):
+    with config.configuration(file, [*own, *bindings, *TWIN]):
         experiment = Experiment(trained_on=TrainedOn(DigitScenes.class_names, range(1, 11), (side, side, channels)))
     trainer, detector = experiment.trainer, experiment.detector
     batch, proposals = _batch(experiment, side)
