@@ -49,8 +49,14 @@ def main(arguments=None):
                 print(f"not added to {flags.run / run.RESULTS}: {held}", file=sys.stderr)
         detections, _ = result.pop("detections"), result.pop("ground_truth")
         if flags.detections:
-            write_detections(flags.detections, flags.split, detections, experiment.trained_on)
+            write_detections(flags.detections, flags.split, detections, data_of(experiment, flags.split))
         print(json.dumps({"step": step, **result}, indent=2))
+
+
+def data_of(experiment, split):
+    """The TrainedOn of a run with COCO's ids of the classes as the file of this split has them."""
+    ids = getattr(experiment.annotated(split), "category_ids", experiment.trained_on.category_ids)
+    return experiment.trained_on._replace(category_ids=tuple(ids))
 
 
 def write_detections(directory, split, detections, data):

@@ -77,29 +77,48 @@ def start_tensorflow():
 
 @contextlib.contextmanager
 def _held_back():
-    """Keeps what is written to file descriptor 2; shows it only if the `with` ends in an error."""
-    if "tensorflow" in sys.modules:
+    """Keeps what is written to file descriptor 2; shows it only if the `with` ends in an error, or the process dies.
+
+    TensorFlow's C++ may end the process at once, such as for want of an instruction. So it is a child that shows it.
+    """
+    if "tensorflow" in sys.modules or not hasattr(os, "fork"):
         yield
         return
     sys.stderr.flush()
-    terminal = os.dup(2)
+    terminal, (ended, well) = os.dup(2), os.pipe()
     with tempfile.TemporaryFile() as said:
+        child = os.fork()
+        if not child:
+            _show_unless_well(said.fileno(), terminal, ended, well)
         os.dup2(said.fileno(), 2)
 
         def end(signum, frame):  # imports that are broken off say much, and nothing is to be saved yet
+            os.write(well, b"!")
             os.write(terminal, b"stopped\n")
             os._exit(128 + signum)
 
         try:
             with stopping.handled(end):
                 yield
-        except Exception:
-            said.seek(0)
-            os.write(terminal, said.read())
-            raise
+            os.write(well, b"!")
         finally:
             os.dup2(terminal, 2)
-            os.close(terminal)
+            for each in (terminal, ended, well):
+                os.close(each)
+            os.waitpid(child, 0)
+
+
+def _show_unless_well(said, terminal, ended, well):
+    """The child of `_held_back`: waits for a byte from it, or for its end without one, and ends."""
+    try:
+        for each in stopping.SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        os.close(well)
+        if not os.read(ended, 1):
+            with open(terminal, "wb", closefd=False) as shown:
+                shown.write(os.pread(said, os.fstat(said).st_size, 0))
+    finally:
+        os._exit(0)
 
 
 def exit_on_error(main):
@@ -119,7 +138,7 @@ def exit_on_error(main):
                 main(arguments)
                 sys.stdout.flush()  # a full disk may show only here
         except GlimpseError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)  # a path may hold a line break
             sys.exit(getattr(error, "status", 2))
         except KeyboardInterrupt as stop:
             print(str(stop) or "stopped", file=sys.stderr)

@@ -26,7 +26,7 @@ def main(arguments=None):
     from glimpse.studies.plan import plan, runs_of
     runs = runs_of(flags.gin_file, flags.gin_param)
     workdir = flags.workdir or pathlib.Path("runs") / pathlib.Path(flags.gin_file).stem
-    waiting, steps = plan(workdir, runs)
+    waiting, steps = plan(workdir, runs, flags.split)
     finished = len(runs) - len(waiting)
     print(f"{len(runs)} runs in {workdir}, {finished} of them finished, {jobs(flags)} at a time", flush=True)
     if flags.only_print:

@@ -31,13 +31,13 @@ def main(arguments=None):
     with config.configuration(flags.gin_file, flags.gin_param) as text:
         experiment = Experiment()  # before anything is written: a value that is refused leaves no trace
         experiment.open_evaluation_splits()
+        unused = config.unused_bindings()
+        if unused:
+            print(f"{'# ' * flags.dry_run}warning: nothing uses {', '.join(unused)}")
         if flags.dry_run:
             experiment.try_step()
             print(gin.operative_config_str())
             return
-        unused = config.unused_bindings()
-        if unused:
-            print(f"warning: nothing uses {', '.join(unused)}")
         run.refuse_foreign(flags.workdir)
         with lock.held(flags.workdir):
             workdir = run.prepare(flags.workdir, text, flags.overwrite, experiment.evaluation_splits)

@@ -46,9 +46,9 @@ def main(arguments=None):
             examples = OwnPictures([flags.photo], experiment.trained_on.image_shape, experiment.framing)
             draw_image(experiment, examples, examples[0].id, most, out, annotated=False)
         elif flags.object is not None:
-            draw_object(experiment, experiment.data(split=flags.split), flags.image, flags.object, out)
+            draw_object(experiment, experiment.annotated(flags.split), flags.image, flags.object, out)
         elif flags.image:
-            draw_image(experiment, experiment.data(split=flags.split), flags.image, most, out)
+            draw_image(experiment, experiment.annotated(flags.split), flags.image, most, out)
         else:
             draw_split(experiment, flags.split, most, out)
     print(f"pictures: {out}")
@@ -96,7 +96,7 @@ def draw_split(experiment, split, most, out):
     from glimpse.visualization.policy_map import plot_policy_map
     from glimpse.visualization.strips import plot_contact_sheet
     from glimpse.visualization.writing import write_figure
-    examples, objects, sequences, near = experiment.data(split=split), 0, [], []
+    examples, objects, sequences, near = experiment.annotated(split), 0, [], []
     for followed in _follow(experiment, examples):
         objects += int((~followed.example.difficult).sum())
         sequences += sequences_of_objects(followed)

@@ -49,7 +49,8 @@ def configuration(gin_file, gin_params=(), root="Experiment", may_import=None):
             if may_import is None and not gin_files.is_shipped(path):  # of a run, what was noted is on it already
                 stack.enter_context(import_directories([path.parent]))
             _parse(path, gin_params, root, may_import)
-        with gin_faults.one_line(where, of_constructors=True):
+        own = [gin_files.name_of(each) for each in gin_files.bindings(_own)]
+        with gin_faults.one_line(where, of_constructors=True, own=own):
             yield gin.config_str()
 
 
@@ -100,6 +101,7 @@ def _parse(path, gin_params, root, may_import):
     given = [gin_files.binding(param) for param in gin_params]
     _own.extend([each for each in statements if not gin_files.is_shipped(each.location.filename)] + given)
     if may_import is None:
+        _check_scopes(statements, given)
         _check_macros(statements, given)
     for param in gin_params:
         gin.parse_config(param)
@@ -162,6 +164,21 @@ def _check_macros(statements, given):
         if value == gin_files.Reference("%gin.REQUIRED"):
             raise GlimpseError(f"needs {name}: give --gin_param='{name}=...', a text in quotes of its own")
         _check_circle(name, values)
+
+
+def _check_scopes(statements, given):
+    """Raises GlimpseError for a scope that no reference has, and for the macros of gin by their inner name."""
+    files, bindings = gin_files.bindings(statements), gin_files.bindings(statements) + given
+    known = {part for each in bindings for part in gin_files.scopes_in(each.value)}
+    own_modules = any(isinstance(each, config_parser.ImportStatement) and each.module.split(".")[0] != "glimpse"
+                      for each in statements)  # which may enter scopes that no gin file tells of
+    for each in given + files:
+        name = f"{gin_files.place_of(each)}: {gin_files.name_of(each)}"
+        if each.arg_name and each.selector.rsplit(".")[-1] == "macro":
+            raise GlimpseError(f"{name} is how gin itself calls a macro; write NAME = value")
+        for part in each.scope.split("/") if each.scope and each.arg_name and not own_modules else ():
+            if part not in known:
+                raise GlimpseError(f"{name}: nothing has the scope {part!r}; there are {gin_faults.closest(part, known)}")
 
 
 def _check_circle(name, values):

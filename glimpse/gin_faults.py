@@ -20,7 +20,7 @@ _CALL = "In call to configurable '"
 
 
 @contextlib.contextmanager
-def one_line(where, of_constructors=False, of_values=False):
+def one_line(where, of_constructors=False, of_values=False, own=()):
     """Turns an exception inside the `with` into a GlimpseError of one line that begins with `where`.
 
     Args:
@@ -28,6 +28,7 @@ def one_line(where, of_constructors=False, of_values=False):
         of_constructors: only for a GlimpseError, and for a fault of a constructor that gin has called with values of
             the configuration. A fault inside a module of the user's own keeps its traceback then.
         of_values: the same, of whatever is computed with these values, such as a first step.
+        own: names of the user's own bindings.
     """
     try:
         yield
@@ -45,7 +46,7 @@ def one_line(where, of_constructors=False, of_values=False):
         elif not of_constructors and not of_values:
             message = _parsing(error)
         elif of_constructors and _CALL in str(error) and not _in_own_code(error):
-            message = _constructing(error)
+            message = _constructing(error, own)
         else:
             raise
         raise GlimpseError(f"{where}: {message}") from error
@@ -135,26 +136,26 @@ def _parameters(function):
     return names - {"self"}
 
 
-def _constructing(error):
+def _constructing(error, own):
     """A fault that a constructor has met in its values."""
     text = str(error)
     name = text.split(_CALL)[1].split("'")[0]
     said = _joined(text.split(_CALL)[0]).rstrip(".")[:300]
     values = [f"{name}.{parameter} = {str(value)[:60]}" for (_, selector), bindings in gin.config._CONFIG.items()
               if selector.rsplit(".")[-1] == name and name != "Experiment" for parameter, value in bindings.items()]
-    without_call = _without_call()
+    without_call = _without_call(own)
     return "".join([
         f"{name} cannot be made: {said}{_place(error)}", f"; it was given {', '.join(values)}" if values else "",
         f"; perhaps () is missing: {', '.join(without_call)}" if without_call else ""])
 
 
-def _without_call():
-    """References without (), as they would be with it: ["POLICY = @learned()"]; Experiment takes some without."""
-    return [f"{scope if selector == 'gin.macro' else f'{selector.rsplit(chr(46))[-1]}.{parameter}'} = {value}()"
-            for (scope, selector), bindings in gin.config._CONFIG.items()
-            if selector.rsplit(".")[-1] != "Experiment"
-            for parameter, value in bindings.items()
-            if isinstance(value, gin.config.ConfigurableReference) and not value.evaluate]
+def _without_call(own):
+    """The user's own references without (), as they would be with it: ["POLICY = @learned()"]."""
+    found = {(scope if selector == "gin.macro" else f"{selector.rsplit('.')[-1]}.{parameter}"): value
+             for (scope, selector), bindings in gin.config._CONFIG.items()
+             for parameter, value in bindings.items()
+             if isinstance(value, gin.config.ConfigurableReference) and not value.evaluate}
+    return [f"{name} = {value}()" for name, value in found.items() if name in own]
 
 
 def _frames(error):

@@ -124,6 +124,12 @@ def macros_in(value):
     return [each.text[1:] for each in _flat(value) if isinstance(each, Reference) and each.text[0] == "%"]
 
 
+def scopes_in(value):
+    """The parts of the scopes of the references in a value, ["policy"] of @policy/keras.optimizers.Adam()."""
+    return [part for each in _flat(value) if isinstance(each, Reference) and each.text[0] == "@"
+            for part in each.text[1:].split("/")[:-1]]
+
+
 def settings(text):
     """The bindings of a configuration's text, {"Experiment.seed": 0, "Trainer.optimizer": @Adam()}.
 

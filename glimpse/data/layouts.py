@@ -1,8 +1,11 @@
 """A folder of photographs -> its layout, found out: which reader reads each split, and what that reader is told."""
 
+import itertools
 import json
 import logging
+import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -12,7 +15,7 @@ import yaml
 
 from glimpse.data.coco import COCO
 from glimpse.data.example import NoSplit, Part
-from glimpse.data.fields import Fault
+from glimpse.data.fields import Fault, one_line
 from glimpse.data.text_files import decoded, decoded_xml, numbered_lines, read_bytes
 from glimpse.data.voc import VOC
 from glimpse.data.yolo import SUFFIXES, YOLO
@@ -72,7 +75,7 @@ def photographs(split, root=gin.REQUIRED, layout=None, validation=0.2, seed=0, o
     examples = _read(found, name, on_fault, root)
     if split == "train":
         _LOG.warning("%s: read in the layout of %s (%s); %d classes: %s", root, found.reader, found.told_by,
-                     len(examples.class_names), ", ".join(examples.class_names))
+                     len(examples.class_names), one_line(", ".join(examples.class_names)))
     if drawn and name == "train":
         examples = _without_validation(examples, split, validation, seed, root)
     return examples
@@ -170,8 +173,14 @@ def _has_xml(folder):
 def _image_sets(folder):
     """{split: list of its images}. A list of a class, as cat_train, stands for a missing one of the split."""
     files = {path.stem: path for path in sorted(folder.glob("*.txt"), reverse=True)}
-    splits = {split: path for stem, path in files.items() if (split := _split_of(stem))}
-    splits |= {split: files[name] for split, names in SPLITS.items() for name in names if name in files}
+    splits = {split: files[name] for split, names in SPLITS.items() for name in names if name in files}
+    of_classes = [(split, path) for stem, path in files.items() if (split := _split_of(stem)) and split not in splits]
+    for split, path in of_classes:
+        other = splits.setdefault(split, path)
+        if _listed(path) != _listed(other):
+            raise GlimpseError(f"{path} and {other} name different images: write {folder / SPLITS[split][0]}.txt, a "
+                               f"list of all images of the split {split!r}")
+        splits[split] = path
     if "train" not in splits and "trainval" in files:  # the list of val is in it
         splits = {"train": files["trainval"], **{split: splits[split] for split in ("test",) if split in splits}}
     if not splits and len(files) == 1:  # CVAT's default.txt
@@ -179,17 +188,26 @@ def _image_sets(folder):
     return {split: splits[split] for split in SPLITS if split in splits}
 
 
+def _listed(path):
+    """The images that the list of a class names, without its second column."""
+    return {re.sub(r"\s+(-1|0|1)$", "", line.strip()) for line in _text(path).splitlines() if line.strip()}
+
+
 def _names_in(folders):
-    """The names of all objects in XML files, in the order of the alphabet; what cannot be read, the reader tells of."""
-    names = set()
+    """The names of all objects in XML files, in the order of the alphabet; what cannot be read, the reader tells of.
+
+    Of names that differ in the coding of accents alone one is taken.
+    """
+    names = {}
     for folder in folders:
         for path in folder.rglob("*.xml"):
             try:
                 tree = ElementTree.fromstring(decoded_xml(read_bytes(path)))
             except (OSError, ElementTree.ParseError, ValueError, LookupError, RecursionError):
                 continue
-            names |= {(each.findtext("name") or "").strip() for each in tree.findall("object")}
-    return sorted(names - {""})
+            for name in ((each.findtext("name") or "").strip() for each in tree.findall("object")):
+                names.setdefault(unicodedata.normalize("NFC", name), name)
+    return sorted(name for name in names.values() if name)
 
 
 # -- COCO
@@ -209,28 +227,46 @@ def _coco(root):
         splits[split] = path
     if not splits:
         return None
+    if "test" not in splits:  # COCO keeps the annotations of its test images to itself
+        lists = [path for place in places for path in sorted(place.glob("*.json"))
+                 if _split_of(path.stem) == "test" and _is_coco(path, annotated=False)]
+        if len(lists) > 1:
+            _LOG.warning("%s and %s are lists of images without annotations, of which none is read: give one as "
+                         "COCO.annotations", *lists[:2])
+        elif lists:
+            splits["test"] = lists[0]
     parents = _parents(splits.get("train", path))
     return Layout("COCO", next(iter(splits.values())), {
         split: {"root": root, "annotations": path.resolve(), "images": _folder_of_images(path, root, split).resolve(),
-                "leave_out": parents} for split, path in splits.items()})
+                "leave_out": [name for name in parents if name in _categories_in(path)]}
+        for split, path in splits.items()})
 
 
-def _is_coco(path):
+def _is_coco(path, annotated=True):
     text = _text(path)
-    return all(f'"{name}"' in text for name in ("images", "annotations", "categories"))
+    return ('"annotations"' in text) == annotated and all(f'"{name}"' in text for name in ("images", "categories"))
 
 
 def _folder_of_images(path, root, split):
-    """The folder that holds the first image of a COCO file; that of the file where none does."""
-    found = re.search(r'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', _text(path))
-    name = json.loads(found[1], strict=False) if found else ""
+    """The folder that holds one of the first images of a COCO file; that of the file where none does."""
+    found = itertools.islice(re.finditer(r'"file_name"\s*:\s*("(?:[^"\\]|\\.)+")', _text(path)), 20)
+    names = [json.loads(each[1], strict=False) for each in found]
     stem = path.stem.removeprefix("instances_")
-    of_split = [folder for top in (root, root / "images") for folder in (top / stem, _folders_of_splits(top).get(split))
-                if folder]
+    of_split = [folder for top in (root, root / "images") if top.is_dir()
+                for folder in (top / stem, _folders_of_splits(top).get(split), *sorted(top.iterdir()))
+                if folder and (folder.name == stem or _split_of(folder.name) == split)]
     return _first(folder for folder in (*of_split, path.parent, root, root / "images", root / "JPEGImages",
                                          root / "data", path.parent / "images")
-                   if name and ((folder / name).is_file() or (folder / name.replace("\\", "/")).is_file())
+                   if any(os.path.isfile(folder / each) for name in names for each in (name, name.replace("\\", "/")))
                   ) or path.parent
+
+
+def _categories_in(path):
+    """The names of a file's categories, as far as they can be read."""
+    try:
+        return [each["name"] for each in json.loads(_text(path))["categories"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []
 
 
 def _parents(path):
@@ -238,7 +274,8 @@ def _parents(path):
     try:
         content = json.loads(_text(path))
         used = {each.get("category_id") for each in content["annotations"]}
-        above = {each.get("supercategory") for each in content["categories"] if each["name"] != each["supercategory"]}
+        above = [each.get("supercategory") for each in content["categories"]
+                 if each["name"] != each.get("supercategory")]
         return [each["name"] for each in content["categories"] if each["name"] in above and each["id"] not in used]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # the reader says what is wrong
         return []
@@ -327,8 +364,10 @@ def _folders_of_splits(folder):
 
 def _split_of(name):
     """The split that a file's name speaks of, such as "instances_val2017"; None where it names none."""
-    words = re.findall(r"[a-z]+", name.lower())
-    return next((split for split, known in SPLITS.items() if set(known) & set(words)), None)
+    words = set(re.findall(r"[a-z]+", name.lower()))
+    if "test" in words:  # COCO's test-dev
+        words.discard("dev")
+    return next((split for split, known in SPLITS.items() if words & set(known)), None)
 
 
 def _first(paths):

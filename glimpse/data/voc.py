@@ -145,7 +145,8 @@ def _object(element, where, labels):
         difficult = flag(_number(element, "difficult", where, default=0), "<difficult>", where)
     except Fault as fault:
         return fault
-    return Object(where, name, labels.get(name), (x1 - 1, y1 - 1, x2, y2), difficult)
+    label = next((labels[each] for each in spellings(name) if each in labels), None)
+    return Object(where, name, label, (x1 - 1, y1 - 1, x2, y2), difficult)
 
 
 def _number(element, name, where, default=None):

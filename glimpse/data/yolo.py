@@ -56,7 +56,7 @@ class YOLO(AnnotatedImages):
         if not named and data.suffix.lower() in (".yaml", ".yml"):
             names, folders, places = _described(data, root, name, needs_images=images is None)
         else:
-            names = named or lines(data, "; YOLO.data names the file of classes")
+            names = named or _class_lines(data)
             folders, places = [root], []
             if images is None:
                 raise GlimpseError(
@@ -69,6 +69,15 @@ class YOLO(AnnotatedImages):
                        for file in files]
         _tell_of_missing([file[1] for file in files if not isinstance(file, Fault)], root, split)
         super().__init__(f"YOLO {data} {name}", names, annotations, on_fault, frame, most_pixels)
+
+
+def _class_lines(path):
+    """The classes of a text file, whose numbers are those of their lines."""
+    names = lines(path, "; YOLO.data names the file of classes")
+    for number, (place, name) in enumerate(numbered_lines(path), start=1):
+        if place != number:
+            raise Fault("an empty line before a class, whose number is in doubt", f"{path}, line {place}", shown(name))
+    return names
 
 
 class _Loader(yaml.BaseLoader):

@@ -1,6 +1,7 @@
 """The plan of a study: its axes -> its runs, and which of them are still to be done."""
 
 import itertools
+import numbers
 import sys
 
 import gin
@@ -8,6 +9,7 @@ import gin
 from glimpse import config, gin_files
 from glimpse.errors import GlimpseError, whole_number
 from glimpse.files import file_name_of
+from glimpse.studies.runs import axes_in
 from glimpse.training import run
 
 
@@ -31,13 +33,20 @@ def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None):
     _check_bindings(bindings)
     runs = {}
     for grid in grids:
+        if not grid:
+            raise GlimpseError("study.grids holds an empty dict; write macros and their values, {'SEED': [0]}")
         for axis, values in grid.items():
             if not isinstance(axis, str) or not isinstance(values, (list, tuple)) or not values:
                 raise GlimpseError(f"study.grids: {axis} must be a list of values, got {values!r}")
         for values in itertools.product(*grid.values()):
             axes = dict(zip(grid, values))
             name = file_name_of(",".join(f"{axis}={_in_a_name(value)}" for axis, value in axes.items()), most=200)
-            runs[name] = (experiment, [f"{key}={_in_gin(value)}" for key, value in ((bindings or {}) | axes).items()])
+            planned = experiment, [f"{key}={_in_gin(value)}" for key, value in ((bindings or {}) | axes).items()]
+            if list(axes_in(name)) != list(axes):
+                raise GlimpseError(f"study.grids: a run would be called {name!r}, which does not tell its axes: they must "
+                                   "be macros in CAPITALS, of values that are not empty and not as long as that")
+            if runs.setdefault(name, planned) != planned:
+                raise GlimpseError(f"study.grids: two runs would be called {name!r}; leave one of them out")
     return runs
 
 
@@ -47,6 +56,8 @@ def _check_bindings(bindings):
 
 
 def _in_gin(value):
+    if not isinstance(value, (bool, numbers.Number, str, list, tuple, dict, type(None))):
+        raise GlimpseError(f"study: a part needs quotes, such as '@learned()', got {value!r}")
     return value if isinstance(value, str) and value[:1] in ("@", "%") else repr(value)
 
 
@@ -80,6 +91,11 @@ def runs_of(gin_file, gin_params):
             _check_bindings(more)
             shared = shared | (more or {})
         runs = study(bindings=shared)
+    axes = {axis for name in runs for axis in axes_in(name)}
+    for param in of_runs:
+        if _name(param) in axes:
+            raise GlimpseError(f"--gin_param={param!r}: {_name(param)} is an axis of the study, whose values "
+                               "study.grids lists")
     return {name: (_beside(experiment, path), bindings + of_runs) for name, (experiment, bindings) in runs.items()}
 
 
@@ -93,11 +109,16 @@ def _beside(experiment, path):
     return experiment if found is None or gin_files.is_shipped(found) else str(found)
 
 
-def plan(workdir, runs):
+def plan(workdir, runs, split=None):
     """Which runs are still to be done, and their numbers of steps; parses each configuration, so faults show first.
 
     A finished run is evaluated again where its results lack a split that is to be evaluated now, or were made by other
     settings of the evaluation.
+
+    Args:
+        workdir: Path of the study.
+        runs: as `runs_of` gives them.
+        split: that is to be reported; None where nothing is.
 
     Returns:
         ({name: command line}, {name: steps}).
@@ -106,14 +127,20 @@ def plan(workdir, runs):
     for name, (experiment, bindings) in runs.items():
         with config.configuration(experiment, bindings) as text:
             steps[name] = whole_number("Experiment.train_steps", config.setting("Experiment.train_steps"))
-            splits = config.setting("Experiment.evaluation_splits") or ()
+            splits = config.setting("Experiment.evaluation_splits")
+            splits = splits if isinstance(splits, (list, tuple)) else ()  # else the run itself says what is wrong
         directory = workdir / name
         there = (directory / run.CONFIG).is_file()
         if there and not run.same_training(run.read_config(directory), text):
             raise GlimpseError(f"{directory} holds a run of another configuration; name another --workdir, "
                                "or remove that directory")
         finished = (directory / run.RESULTS).is_file() and (not there or run.read_config(directory) == text)
-        if not finished or not set(splits) <= set(run.read_results(directory).get("metrics", {})):
+        known = run.read_results(directory).get("metrics", {}) if finished else {}
+        evaluated = tuple(splits or run.EVALUATED)
+        if split not in (None, *known, *evaluated):
+            raise GlimpseError(f"--split={split} is not among Experiment.evaluation_splits of {name}, {evaluated}; "
+                               "name one of these, or add it there")
+        if not finished or not set(splits) <= set(known):
             waiting[name] = [sys.executable, "-m", "experiments.train", f"--gin_file={experiment}",
                              *(f"--gin_param={binding}" for binding in bindings), f"--workdir={directory}"]
     return waiting, {name: steps[name] for name in waiting}

@@ -88,7 +88,7 @@ def _read_run(path):
     """One row of `read_study` from a `results.json`."""
     results = read_results_file(path, "remove the run and run it again", needs_metrics=True)
     splits = results["metrics"]
-    axes = _parse_axes(path.parent.name)
+    axes = axes_in(path.parent.name)
     if not axes:
         raise GlimpseError(f"{path.parent} is not named by axes, like NUM_GLIMPSES=3,SEED=0; it is no run of a study")
     row = {"SEED": str(results.get("configuration", {}).get("SEED", 0))} | axes
@@ -122,8 +122,8 @@ def _role(path, results, axes):
     return role if "policy_role" in results else ROLES_BY_NAME.get(str(known.get("POLICY")).strip("@()"))
 
 
-def _parse_axes(name):
-    """{"NUM_GLIMPSES": "3", "SEED": "0"} from "NUM_GLIMPSES=3,SEED=0"; {} where the name is of another kind."""
+def axes_in(name):
+    """The axes that the name of a run tells, {"NUM_GLIMPSES": "3"} of "NUM_GLIMPSES=3"; {} for another kind of name."""
     parts = re.split(r",(?=[A-Z][A-Z0-9_]*=)", name)  # a value may hold a comma
     axes = dict(part.split("=", 1) for part in parts if re.match(r"[A-Z][A-Z0-9_]*=.", part))
     return axes if len(axes) == len(parts) else {}

@@ -30,7 +30,7 @@ from glimpse.training import (
     stopping,
 )
 from glimpse.training.recorder import Recorder
-from glimpse.training.trained_on import read_trained_on, trained_on_of, write_trained_on
+from glimpse.training.trained_on import TrainedOn, read_trained_on, trained_on_of, write_trained_on
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Experiment:
 
     def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
                  detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
-                 framing=None, feature_cache=None, evaluation_batch_size=10, evaluation_splits=("validation", "test"),
+                 framing=None, feature_cache=None, evaluation_batch_size=10, evaluation_splits=run.EVALUATED,
                  coco_ap=False, log_every=25, save_every=100, keep_checkpoints=2, trained_on=None):
         self.seed = whole_number("seed", seed, minimum=0)
         self.train_steps = whole_number("train_steps", train_steps)
@@ -74,6 +74,8 @@ class Experiment:
         self.evaluation_splits = _names("Experiment.evaluation_splits", evaluation_splits)
         self.coco_ap = one_of("Experiment.coco_ap", coco_ap, (False, True))
         parts.check_given(data, proposals, detector, trainer, sampling, framing)
+        if not isinstance(trained_on, (TrainedOn, type(None))):
+            raise GlimpseError(f"Experiment.trained_on is no setting, got {trained_on!r}; leave it out")
         keras.utils.set_random_seed(self.seed)  # initial weights are drawn from here on
         tf.config.experimental.enable_op_determinism()
         self.data, self.proposals, self.sampling, self.framing = data, proposals, sampling, framing

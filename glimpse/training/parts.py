@@ -40,8 +40,21 @@ def check_detector(detector):
     """Raises GlimpseError where the policy or the backbone is not built."""
     for name, example in (("backbone", "@small_cnn()"), ("policy", "@learned()")):
         part = getattr(detector, name, None)
-        if part is not None:
+        if part is not None or name == "backbone":
             check_built(f"GlimpseDetector.{name}", part, ["__call__"], example)
+    _check_policy(getattr(detector, "policy", None))
+
+
+def _check_policy(policy):
+    """Raises GlimpseError for what cannot be called as a policy is."""
+    try:
+        if policy is not None:
+            inspect.signature(policy).bind(situation=None, explore=False)
+    except TypeError as error:
+        raise GlimpseError("GlimpseDetector.policy must be a policy such as @learned(), called with situation and "
+                           f"explore, got {_short(policy)}") from error
+    except ValueError:  # what is built into Python tells of no parameters
+        pass
 
 
 def check_trainer(trainer):

@@ -11,6 +11,7 @@ from glimpse.training.results_file import RESULTS, read_results_file
 
 CONFIG, OPERATIVE_CONFIG, CHECKPOINTS = "config.gin", "operative_config.gin", "checkpoints"
 
+EVALUATED = ("validation", "test")  # the splits, unless Experiment.evaluation_splits names others
 # Of these a training knows nothing; nor of the entries "validation" and "test" of what describes the data.
 EVALUATION_ONLY = ("Experiment.evaluation_splits", "Experiment.evaluation_batch_size", "Experiment.coco_ap")
 

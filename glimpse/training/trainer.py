@@ -14,6 +14,7 @@ from glimpse.training import optimizers  # noqa: F401  configurations choose amo
 from glimpse.training.diagnostics import Agreement, episode_statistics, statistic_names
 from glimpse.training.estimators import Episodes
 from glimpse.training.objectives import answer_quality, detection_loss, relabelled
+from glimpse.training.parts import check_built
 
 
 @gin.register
@@ -62,6 +63,7 @@ class Trainer(keras.Model):
             self.estimator, self.policy_optimizer = estimator, policy_optimizer
             self.episodes = estimator.build(detector, policy_optimizer, episodes)
         names = ["class_loss", "box_loss", "decay_loss", "gradient_norm"] + ["policy_loss"] * bool(self.estimator)
+        check_built("Trainer.optimizer", optimizer, ["apply"], "@keras.optimizers.Adam()")  # Keras takes names as well
         self.means = {name: keras.metrics.Mean(name=name) for name in [*names, "reward"]}
         self.diagnostics = {}  # logged, but not shown beside the progress bar
         self.compile(optimizer=optimizer, jit_compile=False)

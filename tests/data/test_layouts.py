@@ -6,14 +6,17 @@ labelme2yolo.
 """
 
 import json
+import unicodedata
 
 import numpy as np
 import pytest
 
 from glimpse.data.coco import COCO
+from glimpse.data.example import NoSplit
 from glimpse.data.layouts import find_layout, photographs
 from glimpse.data.voc import VOC
 from glimpse.data.yolo import YOLO
+from glimpse.errors import GlimpseError
 from tests.data.photo_files import write_image
 
 # The same two objects everywhere, in an image of 40 x 30; a second image shows none.
@@ -166,3 +169,59 @@ def test_the_layout_of_every_tool_is_found_out(tmp_path, layout):
     shown, empty = sorted(examples, key=lambda example: -len(example.boxes))
     np.testing.assert_allclose(shown.boxes, list(BOXES.values()), atol=1e-4)
     assert list(shown.labels) == [0, 1] and not len(empty.boxes)
+
+
+def test_lists_of_classes_that_name_different_images_are_no_split(tmp_path):
+    write(tmp_path, {**images("JPEGImages"), "Annotations/a.xml": xml(), "Annotations/b.xml": xml(objects=False),
+                     "ImageSets/Main/cat_train.txt": "a -1\nb  1\n", "ImageSets/Main/dog_train.txt": "b 1\na 1\n"})
+    assert len(photographs("train", tmp_path)) == 1  # and one for validation
+    (tmp_path / "ImageSets" / "Main" / "dog_train.txt").write_text("b 1\n")
+    with pytest.raises(GlimpseError, match="cat_train.txt and .*dog_train.txt name different images: write .*train.txt"):
+        photographs("train", tmp_path)
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a\nb\n")
+    assert len(photographs("train", tmp_path)) == 1
+
+
+def test_names_in_two_codings_of_accents_are_one_class(tmp_path):
+    for name, form in (("a", "NFC"), ("b", "NFD")):
+        write(tmp_path, {f"{name}.jpg": None, f"{name}.xml": unicodedata.normalize(form, xml().replace("cat", "café"))})
+    assert len(photographs("train", tmp_path).class_names) == 2
+
+
+def test_the_test_images_of_coco_need_no_annotations(tmp_path, caplog):
+    """COCO's own folder; the parent of the categories is in the file of the training images alone."""
+    test = json.loads(instances())
+    del test["annotations"]
+    write(tmp_path, {**images("train2017"), **images("test2017"), "annotations/captions_train2017.json": "{}",
+                     "annotations/instances_train2017.json": instances(parent=True),
+                     "annotations/image_info_test-dev2017.json": json.dumps(test)})
+    data = photographs("test", tmp_path)
+    assert data.class_names == NAMES and len(data) == 2 and not len(data[0].boxes)
+    assert photographs("train", tmp_path).class_names == NAMES
+    (tmp_path / "annotations" / "image_info_test2017.json").write_text(json.dumps(test))
+    with pytest.raises(NoSplit, match="has no split 'test'"):
+        photographs("test", tmp_path)
+    assert "are lists of images without annotations, of which none is read" in caplog.text
+
+
+def test_a_parent_that_has_none_itself_is_left_out(tmp_path):
+    content = json.loads(instances(parent=True))
+    del content["categories"][0]["supercategory"]
+    write(tmp_path, {**images("."), "train.json": json.dumps(content)})
+    assert photographs("train", tmp_path).class_names == NAMES
+
+
+def test_too_long_a_name_of_an_image_is_left_out_like_others(tmp_path):
+    content = json.loads(instances())
+    content["images"].insert(0, {"id": 9, "file_name": "a" * 5000})
+    write(tmp_path, {**images("train"), "train.json": json.dumps(content)})
+    with pytest.raises(GlimpseError, match="File name too long"):
+        photographs("train", tmp_path)
+    assert len(photographs("train", tmp_path, on_fault="skip")) == 1  # and one for validation
+
+
+def test_names_in_the_log_stay_on_its_line(tmp_path, caplog):
+    write(tmp_path, {**images("."), "train.json": instances().replace('"cat"', json.dumps("a\nb\x1b[31m\u202e"))})
+    photographs("train", tmp_path)
+    line, = (record.getMessage() for record in caplog.records if "read in the layout" in record.getMessage())
+    assert line.isprintable() and r"a\nb\x1b[31m\u202e" in line

@@ -18,9 +18,10 @@ def test_the_byte_order_mark_says_the_encoding_and_is_dropped(tmp_path, encoding
     assert numbered_lines(tmp_path / "x.txt")[1] == (3, "red dog")
 
 
-def test_xml_without_a_mark():
+def test_xml_and_json_without_a_mark():
     for encoding in ("utf-16-le", "utf-16-be", "utf-8"):
         assert decoded("<a>猫</a>".encode(encoding)) == "<a>猫</a>"
+        assert decoded('{"a": "猫"}'.encode(encoding)) == '{"a": "猫"}'
     content = "<?xml version='1.0' encoding = 'big5' ?><a>貓</a>"
     assert decoded_xml(content.encode("big5")) == content
     with pytest.raises(LookupError, match="martian"):

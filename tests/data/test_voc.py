@@ -3,6 +3,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -200,6 +201,14 @@ def test_a_line_that_may_mean_two_images_is_named(tmp_path):
     (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a -1\nphoto 1\n")
     with pytest.raises(Fault, match="train.txt, line 'photo 1': a line that may mean two images .'photo 1' or 'photo'"):
         VOC("train", tmp_path)
+
+
+@pytest.mark.parametrize("one, other", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_class_is_known_however_its_accents_are_coded(tmp_path, one, other):
+    listed, written = (unicodedata.normalize(form, "café") for form in (one, other))
+    write_voc(tmp_path, {"a": [(written, 1, 1, 9, 9)]})
+    data = VOC("train", tmp_path, [listed])
+    assert data.class_names == (listed,) and data[0].labels == [0]
 
 
 def test_images_in_folders_of_folders(tmp_path):

@@ -142,6 +142,15 @@ def test_other_kinds_of_images_are_not_passed_over(tmp_path):
         YOLO("train", tmp_path)
 
 
+def test_the_number_of_a_class_is_that_of_its_line(tmp_path):
+    write_yolo(tmp_path, {"a": "1 0.5 0.5 1 1"})
+    (tmp_path / "classes.txt").write_text("cat\nred dog\n\n\n")
+    assert YOLO("train", tmp_path, "classes.txt", "images/train").class_names == ("cat", "red dog")
+    (tmp_path / "classes.txt").write_text("cat\n\nred dog\n")
+    with pytest.raises(Fault, match="classes.txt, line 3: an empty line before a class, .* in doubt .'red dog'"):
+        YOLO("train", tmp_path, "classes.txt", "images/train")
+
+
 def test_a_file_of_classes_needs_the_place_of_the_images(tmp_path):
     write_yolo(tmp_path, {"a": "0 0.5 0.5 1 1"})
     (tmp_path / "classes.txt").write_bytes("猫\r\nred dog\r\n".encode("utf-8-sig"))

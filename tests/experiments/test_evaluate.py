@@ -1,9 +1,10 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from experiments import evaluate
-from experiments.evaluate import write_detections
+from experiments.evaluate import data_of, write_detections
 from glimpse.data.coco import COCO
 from glimpse.training.trained_on import read_trained_on, trained_on_of, write_trained_on
 from tests.data.photo_files import write_coco
@@ -52,3 +53,16 @@ def test_results_tell_the_role_of_the_policy_and_the_commit_of_the_code(digit_ru
     assert results["policy_role"] == "rival"
     assert results["code"] is None or len(results["code"]["commit"]) == 40 and results["code"]["clean"] in (True, False)
     assert (digit_run / "matches_test.npz").is_file()
+
+
+def test_the_ids_of_the_classes_are_those_of_the_file_that_is_evaluated(tmp_path):
+    """Training and test images were numbered otherwise; names tell which class is which."""
+    for split, ids in (("train2017", (1, 2)), ("val2017", (11, 12))):
+        write_coco(tmp_path, [(1, ids[0], [1, 2, 10, 10])], split=split, categories=[*zip(ids, ("cat", "dog"))])
+    data = COCO("validation", tmp_path)
+    run = SimpleNamespace(annotated=lambda split: data, trained_on=trained_on_of(COCO("train", tmp_path)))
+    assert run.trained_on.category_ids == (1, 2) and data_of(run, "validation").category_ids == (11, 12)
+    found = [{"id": 1, "boxes": data[0].boxes, "labels": data[0].labels, "scores": [0.5]}]
+    write_detections(tmp_path / "found", "validation", found, data_of(run, "validation"))
+    result, = json.loads((tmp_path / "found" / "coco_results_validation.json").read_text())
+    assert result["category_id"] == 11

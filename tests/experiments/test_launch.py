@@ -65,6 +65,18 @@ def test_what_tensorflow_says_at_its_start_is_shown_only_if_it_fails(capfd, monk
     assert capfd.readouterr().err == "could not find cuda drivers\n" * fails + "after\n"
 
 
+@pytest.mark.parametrize("ending, status", [("os.abort()", -6), ("os.kill(os.getpid(), 11)", -11),
+                                            ("os._exit(3)", 3)])
+def test_what_tensorflow_says_is_shown_where_it_ends_the_process_itself(tmp_path, ending, status):
+    """As where the processor lacks an instruction that it was built for."""
+    (tmp_path / "tensorflow.py").write_text(f"import os\nos.write(2, b'F0000 needs AVX\\n')\n{ending}\n")
+    ended = subprocess.run(
+        [sys.executable, "-c", "from experiments.launch import start_tensorflow; start_tensorflow()"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{pathlib.Path(launch.__file__).parents[1]}"},
+        capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (status, b"F0000 needs AVX\n")
+
+
 def test_a_reader_that_has_seen_enough_is_no_fault():
     """As in `python -m experiments.sweep ... --only_print | head -1`."""
     program = "from experiments.launch import exit_on_error\nexit_on_error(lambda _: print('x\\n' * 100000))()"

@@ -89,6 +89,16 @@ def test_faults_show_before_anything_runs(tmp_path, tiny, capsys):
     assert not (tmp_path / "study").exists()
 
 
+def test_a_split_that_is_not_evaluated_is_refused_before_anything_runs(tmp_path, tiny, capsys):
+    file = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1], "SEED": [0]}])
+    for only in ([], ["--gin_param=Experiment.evaluation_splits=('validation',)"]):
+        with pytest.raises(SystemExit) as stop:
+            sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}", "--split=tset", *only])
+        said = capsys.readouterr().err
+        assert stop.value.code == 2 and said.count("\n") == 1 and not (tmp_path / "study").exists()
+        assert "--split=tset is not among Experiment.evaluation_splits of NUM_GLIMPSES=1,SEED=0, ('validation'," in said
+
+
 def planned(file, capsys, *more):
     """The lines of a plan: {name of the run: its experiment and bindings}."""
     sweep.main([f"--gin_file={file}", "--only_print", "--workdir=nowhere", *more])

@@ -4,6 +4,7 @@ from PIL import Image
 
 from experiments import train, visualize
 from glimpse import config
+from glimpse.data.digits import DigitScenes
 from glimpse.training import checkpoints, run, trained_on
 from glimpse.training.experiment import Experiment
 
@@ -118,7 +119,7 @@ def test_a_run_that_cannot_be_drawn(tmp_path, tiny, capsys):
     assert names(tmp_path) == ["config.gin"]
 
 
-def test_a_picture_without_detections(tmp_path, tiny, capsys):
+def test_a_picture_without_detections(tmp_path, tiny, capsys, monkeypatch):
     """A network that has learned to call everything background."""
     with config.configuration("experiments/digits.gin", tiny) as text:
         (tmp_path / "config.gin").write_text(text)
@@ -130,3 +131,6 @@ def test_a_picture_without_detections(tmp_path, tiny, capsys):
         trained_on.write_trained_on(tmp_path, experiment.trained_on)
     assert "nothing was detected in test-00001" in fails([f"--run={tmp_path}", "--image=test-00001"], capsys)
     assert names(tmp_path) == sorted([run.CHECKPOINTS, run.CONFIG, trained_on.DATA])
+    monkeypatch.setattr(DigitScenes, "class_names", DigitScenes.class_names[::-1])  # since it was trained
+    for more in (["--image=test-00001"], ["--image=test-00001", "--object=1"], []):
+        assert "the classes of split 'test' are not those of 'train'" in fails([f"--run={tmp_path}", *more], capsys)
