@@ -63,16 +63,19 @@ class AnnotatedImages:
             "upright", turned as EXIF says. A declared size that only fits the other frame is a defect; where sizes
             cannot tell the frames apart (square images, half turns), the log says how many files EXIF would turn.
         most_pixels: an image of more pixels than that is defective; it is not decoded.
+        channels: 3 for RGB, 1 for grey.
         faults: Faults beside those of images and their objects, {"class": [...], "object": [...]}.
 
     Raises:
         GlimpseError (Fault): names file, object and reason.
     """
 
-    def __init__(self, source, class_names, annotations, on_fault, frame, most_pixels=MOST_PIXELS, faults={}):
+    def __init__(self, source, class_names, annotations, on_fault, frame, most_pixels=MOST_PIXELS, faults={},
+                 channels=3):
         self.frame = one_of("frame", frame, FRAMES)
         self.skipped = {"image": [], "object": []}  # Faults; also of a "class", where there are any
         self._on_fault = one_of("on_fault", on_fault, ON_FAULT)
+        self._channels = one_of("channels", channels, (1, 3))
         self._most_pixels = whole_number("most_pixels", most_pixels)
         if self._most_pixels > LIMIT:
             raise GlimpseError(f"most_pixels must be at most {LIMIT}, got {most_pixels}")
@@ -109,7 +112,7 @@ class AnnotatedImages:
         if not 0 <= index < len(self):
             raise IndexError(f"image {index} of {len(self)}")
         path, (id, _, *objects) = self._checked[index]
-        return Example(id, read_image(path, self.frame, self._most_pixels), *objects)
+        return Example(id, read_image(path, self.frame, self._most_pixels, self._channels), *objects)
 
     def outline(self, index):
         """The Outline of an example; nothing is read."""

@@ -48,8 +48,8 @@ class COCO(AnnotatedImages):
             annotations of its test images to itself, so that studies report its val2017.
         leave_out: names of categories that are no classes, such as the parent of all others that Roboflow adds. An
             object of one is a defect.
-        on_fault, frame, most_pixels: see `AnnotatedImages`. The official train2017 holds boxes without width or height,
-            which "skip" leaves out.
+        on_fault, frame, most_pixels, channels: see `AnnotatedImages`. The official train2017 holds boxes without width
+            or height, which "skip" leaves out.
 
     `category_ids` are the ids that the labels 0..K-1 stand for, in ascending order as in pycocotools.
 
@@ -59,7 +59,7 @@ class COCO(AnnotatedImages):
 
     def __init__(self, split, root=gin.REQUIRED, annotations="annotations/instances_{split}.json", images="{split}",
                  splits={"train": "train2017", "validation": "val2017"}, leave_out=(), on_fault="raise", frame="stored",
-                 most_pixels=MOST_PIXELS):
+                 most_pixels=MOST_PIXELS, channels=3):
         root, name = path_given("COCO.root", root), split_name("COCO.splits", splits, split)
         path, folder = (root / str(path_given(f"COCO.{parameter}", part)).replace("{split}", name)
                         for parameter, part in (("annotations", annotations), ("images", images)))
@@ -79,7 +79,7 @@ class COCO(AnnotatedImages):
             objects.get(image, lost).append(found)
         _tell_of_parents(content["categories"], objects.values(), names, labels, path)
         super().__init__(f"COCO {path}", [names[id] for id in self.category_ids], annotated, on_fault, frame,
-                         most_pixels, {"class": faults, "object": lost})
+                         most_pixels, {"class": faults, "object": lost}, channels)
 
 
 def _content(path, needs_annotations):

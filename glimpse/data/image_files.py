@@ -48,23 +48,25 @@ def probe_image(path, most_pixels=MOST_PIXELS):
     return {"stored": image.size, "upright": upright}, orientation in range(2, 9)
 
 
-def read_image(path, frame, most_pixels=MOST_PIXELS):
+def read_image(path, frame, most_pixels=MOST_PIXELS, channels=3):
     """The image of a JPEG or PNG file.
 
-    Grey is repeated over the three channels; CMYK is converted without a colour profile.
+    CMYK is converted without a colour profile.
 
     Args:
         path: of a regular file.
         frame: "stored" takes the pixels as they lie in the file, "upright" turns them as EXIF says.
         most_pixels: larger images are refused before they are decoded.
+        channels: 3 for RGB, in which grey is repeated; 1 for grey, to which colours are weighted by ITU-R 601.
 
     Returns:
-        uint8 [H, W, 3].
+        uint8 [H, W, channels].
 
     Raises:
         Fault: names the file.
     """
-    return np.asarray(_rgb(_open(path, most_pixels), path, frame))
+    image = _rgb(_open(path, most_pixels), path, frame)
+    return np.asarray(image.convert("L"))[..., None] if channels == 1 else np.asarray(image)
 
 
 def _open(path, most_pixels):

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from glimpse.data.example import Example
 from glimpse.data.framing import resized
@@ -55,8 +54,7 @@ def read_picture(path, channels=3):
     Raises:
         Fault.
     """
-    image = read_image(path, "upright")
-    return np.asarray(Image.fromarray(image).convert("L"))[..., None] if channels == 1 else image
+    return read_image(path, "upright", channels=channels)
 
 
 def shrunk(image, height, width):

@@ -36,7 +36,7 @@ class VOC(AnnotatedImages):
         lists: the file that lists the images of a split, relative to `root`; {split} in it stands for the split's name.
             None: an image for each file in `annotations`, as tools have it that write no lists.
         images, annotations: the folders of images and of XML files, likewise.
-        on_fault, frame, most_pixels: see `AnnotatedImages`.
+        on_fault, frame, most_pixels, channels: see `AnnotatedImages`.
 
     Raises:
         GlimpseError: names file, object and reason.
@@ -44,7 +44,7 @@ class VOC(AnnotatedImages):
 
     def __init__(self, split, root=gin.REQUIRED, classes=CLASSES, splits={"validation": "val"},
                  lists="ImageSets/Main/{split}.txt", images="JPEGImages", annotations="Annotations", on_fault="raise",
-                 frame="stored", most_pixels=MOST_PIXELS):
+                 frame="stored", most_pixels=MOST_PIXELS, channels=3):
         root, name = path_given("VOC.root", root), split_name("VOC.splits", splits, split)
         folder, xml_folder, list_file = (
             root / str(path_given(f"VOC.{parameter}", part)).replace("{split}", name)
@@ -59,7 +59,8 @@ class VOC(AnnotatedImages):
         labels = {name: label for label, name in enumerate(names)}
         annotated = [id if isinstance(id, Fault) else _read(id, files.get(id, []), folder, xml_folder, labels)
                      for id in ids]
-        super().__init__(f"VOC {root} {split}", names, annotated, on_fault, frame, most_pixels)
+        super().__init__(f"VOC {root} {split}", names, annotated, on_fault, frame, most_pixels,
+                         channels=channels)
 
 
 def _files_by_id(folder, suffixes):

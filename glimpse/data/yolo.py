@@ -40,14 +40,16 @@ class YOLO(AnnotatedImages):
         splits: split -> its name in the YAML file and in `images`; a split that is not in it stands for itself.
         polygons: whether rows of a class and three or more points, as data for segmentation have them, are read as the
             boxes around the points; else they are defects.
-        on_fault, frame, most_pixels: see `AnnotatedImages`. Ultralytics turns images upright before it looks at boxes.
+        on_fault, frame, most_pixels, channels: see `AnnotatedImages`. Ultralytics turns images upright before it looks
+            at boxes.
 
     Raises:
         GlimpseError: names file, line and reason.
     """
 
     def __init__(self, split, root=gin.REQUIRED, data="data.yaml", images=None, splits={"validation": "val"},
-                 polygons=False, on_fault="raise", frame="upright", most_pixels=MOST_PIXELS):
+                 polygons=False, on_fault="raise", frame="upright", most_pixels=MOST_PIXELS,
+                 channels=3):
         root = Path(os.path.abspath(path_given("YOLO.root", root)))
         name = split_name("YOLO.splits", splits, split)
         named = names_given("YOLO.data", data) if isinstance(data, (list, tuple)) else None
@@ -68,7 +70,7 @@ class YOLO(AnnotatedImages):
         annotations = [file if isinstance(file, Fault) else _read(*file, _label_file(file[1], root), names, polygons)
                        for file in files]
         _tell_of_missing([file[1] for file in files if not isinstance(file, Fault)], root, split)
-        super().__init__(f"YOLO {data} {name}", names, annotations, on_fault, frame, most_pixels)
+        super().__init__(f"YOLO {data} {name}", names, annotations, on_fault, frame, most_pixels, channels=channels)
 
 
 def _class_lines(path):

@@ -22,6 +22,15 @@ def test_every_sound_kind_becomes_rgb(tmp_path, name, mode):
     assert np.abs(image.astype(int) - expected).max() <= (12 if name == "x.jpg" else 0)
 
 
+def test_grey_is_one_channel_whether_it_is_stored_as_grey_or_as_rgb(tmp_path):
+    Image.fromarray(np.uint8([[[200, 0, 0], [0, 200, 0], [0, 0, 200], [200, 200, 200]]])).save(tmp_path / "rgb.png")
+    weights = 0.299, 0.587, 0.114, 1  # of ITU-R 601
+    expected = np.reshape([round(200 * weight) for weight in weights], [1, 4, 1])
+    np.testing.assert_array_equal(read_image(tmp_path / "rgb.png", "stored", channels=1), expected)
+    Image.fromarray(np.uint8([[7, 250]])).save(tmp_path / "grey.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png", "stored", channels=1), [[[7], [250]]])
+
+
 @pytest.mark.parametrize("mode, kind", [("I;16", "pixels of more than 8 bits"), ("RGBA", "transparent pixels")])
 def test_kinds_that_would_lose_what_they_show_are_refused(tmp_path, mode, kind):
     path = tmp_path / "x.png"

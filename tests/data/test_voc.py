@@ -30,6 +30,15 @@ def test_boxes_labels_and_pixels(tmp_path):
     assert empty.boxes.shape == (0, 4) and empty.labels.shape == (0,) and empty.labels.dtype == np.int32
 
 
+def test_grey_pictures_have_one_channel(tmp_path):
+    write_voc(tmp_path, {"a": []})
+    grey = VOC("train", tmp_path, channels=1)[0].image
+    assert grey.shape == (30, 40, 1)
+    assert np.abs(grey[..., 0] - pixels() @ [0.299, 0.587, 0.114]).max() < 12
+    with pytest.raises(GlimpseError, match="channels must be one of 1, 3, got 2"):
+        VOC("train", tmp_path, channels=2)
+
+
 def test_splits_and_classes(tmp_path):
     write_voc(tmp_path, {"a": [("red cell", 1, 1, 9, 9)]}, split="val")
     write_voc(tmp_path, {"c": []}, split="fold 3")
