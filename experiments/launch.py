@@ -7,6 +7,7 @@ argument take no seconds then.
 import argparse
 import contextlib
 import functools
+import importlib
 import os
 import pathlib
 import signal
@@ -73,6 +74,15 @@ def start_tensorflow():
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
+
+
+def imported_quietly(name):
+    """The module of this name, which may import TensorFlow at its own time, such as after torch."""
+    with _held_back():
+        module = importlib.import_module(name)
+        if "tensorflow" in sys.modules:
+            sys.modules["tensorflow"].config.list_physical_devices()
+    return module
 
 
 @contextlib.contextmanager

@@ -1,22 +1,32 @@
 """Runs a benchmark and prints its table:  python -m experiments.benchmark roi_pooling [--runs N] [--json FILE]"""
 import argparse
-import importlib
 import pathlib
+import sys
 
-from experiments.launch import exit_on_error
+from experiments.launch import exit_on_error, imported_quietly
 from glimpse.files import write_json
 
-BENCHMARKS = ("roi_pooling", "glimpses", "input_pipeline", "coverage", "memory", "peer")
+BENCHMARKS = {
+    "roi_pooling": "RoI pooling and RoI align against torchvision",
+    "glimpses": "what a further glimpse costs, with and without early stopping",
+    "input_pipeline": "how long a training step waits for its batch",
+    "coverage": "how often 95 % intervals contain the true mean",
+    "memory": "whether memory grows",
+    "peer": "the networks against the same in PyTorch",
+}
 
 
 @exit_on_error
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m experiments.benchmark", description=__doc__.split(":")[0],
-                                     add_help=False)
-    parser.add_argument("benchmark", choices=BENCHMARKS)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.benchmark", description=__doc__.split(":")[0],
+        epilog="\n".join(f"  {name:16}{what}" for name, what in BENCHMARKS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter, add_help=not BENCHMARKS.keys() & arguments)
+    parser.add_argument("benchmark", choices=BENCHMARKS, metavar="benchmark", help="one of those below")
     chosen, _ = parser.parse_known_args(arguments)
     # Imported only now, because a benchmark may have to import its rivals before TensorFlow.
-    benchmark = importlib.import_module(f"experiments.benchmark.{chosen.benchmark}")
+    benchmark = imported_quietly(f"experiments.benchmark.{chosen.benchmark}")
 
     parser = argparse.ArgumentParser(parents=[parser], prog=parser.prog, description=benchmark.__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)

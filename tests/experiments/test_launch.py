@@ -10,7 +10,8 @@ import pytest
 
 from experiments import launch
 
-PROGRAMS = ("detect", "evaluate", "explore", "export", "inspect", "propose", "report", "sweep", "train", "visualize")
+PROGRAMS = ("detect", "evaluate", "explore", "export", "inspect", "propose", "report", "sweep", "train", "visualize",
+            "benchmark.__main__")
 WITHOUT_TENSORFLOW = f"""
 import importlib, sys
 for name in {PROGRAMS}:
