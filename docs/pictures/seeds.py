@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 DOCS = pathlib.Path(__file__).parents[1]
 CODED = "SUPERVISION=every,BOX_REFERENCE=glimpse,FUSION=last,RECURRENCE=relu"
 SERIES = {  # name -> the axes of its runs beside T and the seed, the glimpse counts, and how it is drawn
-    "refine: the box just found": (f"POLICY=refine,{CODED}", (2, 3, 5), "tab:purple", "D"),
+    "refine": (f"POLICY=refine,{CODED}", (2, 3, 5), "tab:purple", "D"),
     "learned": ("POLICY=learned,SUPERVISION=last", (2, 3, 5), "tab:blue", "o"),
     "learned constant": ("POLICY=learned_constant,SUPERVISION=every", (3,), "tab:olive", "P"),
     "fixed": ("POLICY=fixed,SUPERVISION=every", (3,), "tab:orange", "s"),
-    "repeat: the proposal": ("POLICY=repeat,SUPERVISION=every", (3,), "tab:green", "^"),
+    "repeat": ("POLICY=repeat,SUPERVISION=every", (3,), "tab:green", "^"),
 }
 
 
@@ -28,7 +28,9 @@ def main():
     axes = figure.subplots()
     one = values_of("NUM_GLIMPSES=1")
     for place, (name, (cell, counts, colour, marker)) in enumerate(SERIES.items()):
-        runs = {1: one} | {count: values_of(f"NUM_GLIMPSES={count},{cell}") for count in counts}
+        runs = {1: one} | {count: found for count in counts if (found := values_of(f"NUM_GLIMPSES={count},{cell}"))}
+        if len(runs) == 1:
+            continue
         places = [count + 0.06 * (place - 2) for count in runs]
         means = [sum(each) / len(each) for each in runs.values()]
         axes.plot(places, means, color=colour, linewidth=1.2)
