@@ -10,7 +10,7 @@ from glimpse.data.batches import evaluation_batches
 from glimpse.data.example import Example
 from glimpse.evaluation.evaluator import graph_of
 from glimpse.geometry.overlaps import pairwise_iou
-from glimpse.network.detector import Detections, suppress
+from glimpse.network.suppression import Detections, suppress
 from glimpse.randomness import stateless_seed
 
 

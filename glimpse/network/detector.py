@@ -16,6 +16,7 @@ from glimpse.network.controller import Controller, ReluRecurrence
 from glimpse.network.deformable import DeformablePooling
 from glimpse.network.fusions import max_fusion
 from glimpse.network.policies import Situation
+from glimpse.network.suppression import Detections, suppress
 from glimpse.ops import roi_align, roi_pool
 
 POOLINGS = ("max", "align", "crop", "deformable")
@@ -45,15 +46,6 @@ class Rollout(NamedTuple):
     box_deltas: tf.Tensor  # [B, M, T, K, 4]
     references: tf.Tensor  # [B, M, T, 4]
     probabilities: tf.Tensor  # [B, M, T, K + 1]
-
-
-class Detections(NamedTuple):
-    """The most confident boxes of a batch, at most D an image, in order of confidence; `counts` [B] says how many."""
-
-    boxes: tf.Tensor  # [B, D, 4], xyxy pixels
-    scores: tf.Tensor  # [B, D]
-    labels: tf.Tensor  # [B, D], int32, 0 .. K-1
-    counts: tf.Tensor  # int32 [B]
 
 
 @gin.register
@@ -139,7 +131,7 @@ class GlimpseDetector(keras.Model):
     def call(self, images: tf.Tensor | None, proposals: tf.Tensor, seed: tf.Tensor, explore: bool = False,
              dropout: bool = False, proposal_of: tf.Tensor | None = None, forced: tf.Tensor | None = None,
              pathwise: bool = False, sizes: tf.Tensor | None = None, feature_map: tf.Tensor | None = None,
-             objects: tf.Tensor | None = None) -> Rollout:
+             objects: tf.Tensor | None = None, may_stop: tuple[int, int, int] | None = None) -> Rollout:
         """Looks T times at each proposal.
 
         Args:
@@ -155,6 +147,8 @@ class GlimpseDetector(keras.Model):
             sizes: int32 [B, 2], height and width of each image where it is padded to those of `images`.
             feature_map: what `shared_map` gives of `images`, where it is known already.
             objects: float32 [B, G, 4], the true boxes, filled up with empty ones; the policy `oracle` alone sees them.
+            may_stop: (first, end, most), for `going_on`: which episodes may stop after the first glimpse; what is known
+                then counts for the rest of their glimpses, and their deltas are 0. None: all go on.
 
         Returns:
             a Rollout.
@@ -171,8 +165,16 @@ class GlimpseDetector(keras.Model):
             known = tf.nest.map_structure(lambda part: tf.gather(part, rows), known)
             truth = None if truth is None else tf.gather(truth, rows)
             proposals = tf.gather(proposals, proposal_of, axis=1)
+        first, outer, rows = known, tf.shape(proposals)[:2], None
+        if may_stop is not None:
+            chosen = going_on(tf.reshape(known.probabilities[:, 0], outer), *may_stop)
+            rows = tf.reshape(tf.range(outer[0])[:, None] * outer[1] + chosen, [-1, 1])
+            known = tf.nest.map_structure(lambda part: tf.gather(part, rows[:, 0]), known)
+            truth = None if truth is None else tf.gather(truth, rows[:, 0])
+            proposals = tf.gather(proposals, chosen, batch_dims=1)
+            forced = None if forced is None else tf.gather(forced, chosen, axis=1)
 
-        history, deltas, policy_inputs = [known], [], []
+        history, deltas, policy_inputs = [first], [], []
         for step in range(self.num_glimpses - 1):
             situation = self.situation(known, step, seed, truth)
             policy_inputs.append(getattr(self.policy, "inputs", lambda situation: situation.hidden)(situation))
@@ -180,25 +182,31 @@ class GlimpseDetector(keras.Model):
             delta = tf.reshape(delta if pathwise else tf.stop_gradient(delta), tf.shape(proposals))
             if forced is not None:
                 delta = tf.where(tf.math.is_nan(forced[step]), delta, forced[step])
-            deltas.append(delta)
+            deltas.append(tf.reshape(delta, [-1, 4]))
             glimpses = boxes.clip(boxes.decode(delta, proposals), *limits)
             drop_seed = tf.random.fold_in(seed, 2 * step + 2) if dropout else None
             known = self.next_look(self.pooled_vectors(feature_map, glimpses, delta), glimpses, known, step + 1,
                                    drop_seed)
             history.append(known)
 
-        def by_image(steps, *shape):  # list of [B * M, ...] or [B, M, ...] -> [B, M, len, ...]
-            outer = [tf.shape(proposals)[0], tf.shape(proposals)[1], len(steps)]
-            if not steps:
-                return tf.zeros([*outer, *shape])
-            return tf.reshape(tf.stack([tf.reshape(each, [-1, *shape]) for each in steps], axis=1), [*outer, *shape])
+        looks = [(each.glimpses[:, -1], *each[3:]) for each in history]
+        if rows is not None:
+            looks[1:] = [[tf.tensor_scatter_nd_update(stopped, rows, part) for stopped, part in zip(looks[0], look)]
+                         for look in looks[1:]]
+            deltas, policy_inputs = ([tf.scatter_nd(rows, part, [outer[0] * outer[1], part.shape[-1]])
+                                      for part in parts] for parts in (deltas, policy_inputs))
 
-        fused, logits, box_deltas, references, probabilities = zip(*(each[3:] for each in history))
+        def by_image(steps, *shape):  # list of [B * M, ...] -> [B, M, len, ...]
+            if not steps:
+                return tf.zeros([outer[0], outer[1], 0, *shape])
+            steps = tf.stack([tf.reshape(each, [-1, *shape]) for each in steps], axis=1)
+            return tf.reshape(steps, [outer[0], outer[1], *steps.shape[1:]])
+
+        glimpses, fused, logits, box_deltas, references, probabilities = zip(*looks)
         classes, inputs_width = self.num_classes, policy_inputs[0].shape[-1] if policy_inputs else self.controller.units
-        return Rollout(by_image([each.glimpses[:, -1] for each in history], 4), by_image(deltas, 4),
-                       by_image(policy_inputs, inputs_width), by_image(fused, self.controller.units),
-                       by_image(logits, classes + 1), by_image(box_deltas, classes, 4), by_image(references, 4),
-                       by_image(probabilities, classes + 1))
+        return Rollout(by_image(glimpses, 4), by_image(deltas, 4), by_image(policy_inputs, inputs_width),
+                       by_image(fused, self.controller.units), by_image(logits, classes + 1),
+                       by_image(box_deltas, classes, 4), by_image(references, 4), by_image(probabilities, classes + 1))
 
     def shared_map(self, images: tf.Tensor) -> tf.Tensor:
         """What all glimpses of an image are taken from, [B, H, W, C]: its feature map, or with "crop" the image."""
@@ -296,6 +304,25 @@ class GlimpseDetector(keras.Model):
         return suppress(*self.predictions(rollout, images, sizes), is_proposal, **thresholds), rollout
 
 
+def going_on(background: tf.Tensor, first: int, end: int, most: int) -> tf.Tensor:
+    """Which episodes get further glimpses: all but those that may stop, and of these the least likely background.
+
+    So episodes of background that one glimpse settles cost no more, as at test time under early stopping. The choice is
+    that of online hard example mining (Shrivastava et al. 2016), by probability in place of loss [ours].
+
+    Args:
+        background: [B, M], its probability after the first glimpse.
+        first, end: the episodes first .. end - 1 may stop, within 0 .. M.
+        most: how many of these go on, 0 .. end - first.
+
+    Returns:
+        int32 [B, M - (end - first) + most].
+    """
+    batch, episodes = tf.shape(background)[0], tf.shape(background)[1]
+    before, after = (tf.tile(tf.range(*span)[None], [batch, 1]) for span in ((0, first), (end, episodes)))
+    return tf.concat([before, first + tf.math.top_k(-background[:, first:end], most).indices, after], axis=1)
+
+
 def nearest_objects(proposals: tf.Tensor, objects: tf.Tensor) -> tf.Tensor:
     """The true box that each proposal overlaps most, by 0.5 or more, else the proposal.
 
@@ -305,27 +332,6 @@ def nearest_objects(proposals: tf.Tensor, objects: tf.Tensor) -> tf.Tensor:
     overlaps = boxes.paired_iou(proposals[:, :, None], objects[:, None])
     nearest = tf.gather(objects, tf.argmax(overlaps, axis=-1), batch_dims=1)
     return tf.where((tf.reduce_max(overlaps, axis=-1) >= 0.5)[..., None], nearest, proposals)
-
-
-def suppress(placed: tf.Tensor, probabilities: tf.Tensor, is_proposal: tf.Tensor | None = None,
-             score_threshold: float = 0.01, nms_iou: float = 0.3, most_detections: int = 100) -> Detections:
-    """Non-maximum suppression, a class at a time, of what `GlimpseDetector.predictions` gives: Detections.
-
-    Args:
-        placed, probabilities: boxes [B, N, K, 4] and [B, N, K + 1].
-        is_proposal: bool [B, N], False for boxes that only fill up the list of an image and are never detected.
-        score_threshold: a box of a lower score is dropped.
-        nms_iou, most_detections: those of Fast R-CNN.
-    """
-    scores = probabilities[..., 1:]
-    if is_proposal is not None:
-        scores = tf.where(is_proposal[:, :, None], scores, -1.0)
-    # The op asks for yxyx; overlaps, and so its answer, are the same with the axes exchanged.
-    kept = tf.image.combined_non_max_suppression(
-        placed, scores, most_detections, most_detections,
-        iou_threshold=nms_iou, score_threshold=score_threshold, clip_boxes=False)
-    return Detections(kept.nmsed_boxes, kept.nmsed_scores, tf.cast(kept.nmsed_classes, tf.int32),
-                      kept.valid_detections)
 
 
 def image_limits(images: tf.Tensor | None, sizes: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from glimpse.geometry import boxes
-from glimpse.network.detector import Detections, GlimpseDetector, image_limits, nearest_objects, suppress
+from glimpse.network.detector import GlimpseDetector, image_limits, nearest_objects
+from glimpse.network.suppression import Detections, suppress
 
 CHUNK = 16  # glimpses of one image that are pooled together
 

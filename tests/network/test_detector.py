@@ -7,7 +7,7 @@ from glimpse.errors import GlimpseError
 from glimpse.geometry import boxes
 from glimpse.network.backbones import small_cnn
 from glimpse.network.controller import NoRecurrence
-from glimpse.network.detector import GlimpseDetector
+from glimpse.network.detector import GlimpseDetector, going_on
 from glimpse.network.fusions import last_fusion, max_fusion, mean_fusion
 from glimpse.network.policies import FixedPolicy, LearnedPolicy, RandomPolicy, RepeatPolicy
 from glimpse.ops import roi_pool
@@ -257,3 +257,31 @@ def test_faults_name_the_parameter_and_the_value(options, message):
 def test_a_pooled_size_of_zero_is_refused():
     with pytest.raises(GlimpseError, match="pooled_size must be a whole number of at least 1, got 0"):
         GlimpseDetector(num_classes=3, num_glimpses=1, backbone=small_cnn(), pooled_size=0, stride=4)
+
+
+def test_episodes_that_may_stop_keep_their_first_answer():
+    """Held against a roll-out of everything: who goes on is as there, who stops repeats what the first glimpse said."""
+    network = detector(3, LearnedPolicy(), fusion=last_fusion)
+    everything = network(IMAGES, PROPOSALS, SEED)
+    background = everything.probabilities[:, :, 0, 0].numpy()
+    rollout = network(IMAGES, PROPOSALS, SEED, may_stop=(1, 3, 1))
+    for image in range(2):
+        stops = 1 + int(background[image, 1:].argmax())
+        for name, one, other in zip(rollout._fields, rollout, everything):
+            expected = other[image].numpy()
+            expected[stops] = 0 if name in ("deltas", "policy_inputs") else expected[stops, :1]
+            np.testing.assert_allclose(one[image], expected, atol=1e-4, err_msg=name)
+
+
+def test_nothing_stops_where_as_many_may_go_on():
+    network = detector(2, LearnedPolicy())
+    everything = network(IMAGES, PROPOSALS, SEED)
+    for one, other in zip(network(IMAGES, PROPOSALS, SEED, may_stop=(0, 3, 3)), everything):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_who_goes_on_is_least_likely_background():
+    background = tf.constant([[0.9, 0.2, 0.5, 0.4, 0.6], [0.1, 0.9, 0.7, 0.8, 0.8]])
+    chosen = going_on(background, 1, 4, 2)
+    np.testing.assert_array_equal(chosen, [[0, 1, 3, 4], [0, 2, 3, 4]])
+    np.testing.assert_array_equal(going_on(background, 1, 4, 0), [[0, 4]] * 2)

@@ -6,10 +6,11 @@ import tensorflow as tf
 from glimpse.network import early_stopping
 from glimpse.network.backbones import small_cnn
 from glimpse.network.controller import MultiRegion
-from glimpse.network.detector import GlimpseDetector, suppress
+from glimpse.network.detector import GlimpseDetector
 from glimpse.network.early_stopping import look_unless_background
 from glimpse.network.fusions import last_fusion, max_fusion, mean_fusion
 from glimpse.network.policies import FixedPolicy, LearnedPolicy, RefinePolicy
+from glimpse.network.suppression import suppress
 
 SEED = tf.constant([1, 2])
 IMAGES = tf.cast(tf.random.stateless_uniform([3, 32, 40, 1], [5, 6], 0, 255), tf.uint8)
