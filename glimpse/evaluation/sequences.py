@@ -157,8 +157,7 @@ def near_objects(followed, least_iou=0.5):
 
 def pooled_glimpses(detector, image, glimpses):
     """What the controller read: the pooled feature map [T, pooled_height, pooled_width, C] of each glimpse [T, 4]."""
-    feature_map = detector.shared_map(image[None])
-    return detector.pool(feature_map, glimpses[None])[0].numpy()
+    return detector.pool_sequence(detector.shared_map(image[None]), tf.constant(glimpses)).numpy()
 
 
 def _sequence(followed, name, proposal, label, place):

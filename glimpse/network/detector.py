@@ -19,7 +19,15 @@ from glimpse.network.policies import Situation
 from glimpse.network.suppression import Detections, suppress
 from glimpse.ops import roi_align, roi_pool
 
-POOLINGS = ("max", "align", "crop", "deformable")
+POOLINGS = ("max", "align", "crop", "zoom", "deformable")
+FROM_PIXELS = ("crop", "zoom")  # those that need the image beside, or in place of, a feature map
+
+
+class Zoomed(NamedTuple):
+    """What glimpses are taken from with the pooling "zoom"."""
+
+    coarse: tf.Tensor  # [B, h, w, C], the feature map of the image at a lower resolution; the first glimpse
+    image: tf.Tensor  # [B, H, W, channels], for all others
 
 
 class Known(NamedTuple):
@@ -64,8 +72,11 @@ class GlimpseDetector(keras.Model):
         recurrence, dropout: of the controller, see there.
         pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box; "crop", R-CNN
             as a control (Girshick et al. 2014): each glimpse is cut from the image, warped to pooled_size * stride
-            pixels, and goes through the backbone by itself, so that no feature map is shared; "deformable", RoI align
-            whose rows and columns are displaced by what it sees, another control (`glimpse.network.deformable`).
+            pixels, and goes through the backbone by itself, so that no feature map is shared; "zoom", a fovea [ours]:
+            the first glimpse is RoI align from a shared map of the image at a lower resolution, the others are crops
+            of the image as it is; "deformable", RoI align whose rows and columns are displaced by what it sees,
+            another control (`glimpse.network.deformable`).
+        zoom: pixels of the image to a pixel of the lower resolution, along each side.
         delta_input: fc6 also takes the delta of the glimpse that it looks at, 0 for the proposal [ours].
         fusion: how fc7 of all glimpses becomes one vector, a function of `glimpse.network.fusions`.
         policy_gradient: how far it reaches: "head", the policy's own weights, or "controller", what fed it too.
@@ -81,7 +92,7 @@ class GlimpseDetector(keras.Model):
 
     def __init__(self, num_classes, num_glimpses=gin.REQUIRED, backbone=gin.REQUIRED, policy=None,
                  pooled_size=gin.REQUIRED, stride=gin.REQUIRED, controller=Controller, units=(256, 256),
-                 recurrence=ReluRecurrence, dropout=0.0, pooling="max", delta_input=False, fusion=max_fusion,
+                 recurrence=ReluRecurrence, dropout=0.0, pooling="max", zoom=2, delta_input=False, fusion=max_fusion,
                  policy_gradient="head", box_reference="proposal", own_layers="none", score="last",
                  box_scale=(0.1, 0.1, 0.2, 0.2)):
         super().__init__(name="detector")
@@ -90,6 +101,7 @@ class GlimpseDetector(keras.Model):
         self.pooled_size = pair("pooled_size", pooled_size)
         self.stride = whole_number("stride", stride)
         self.pooling = one_of("pooling", pooling, POOLINGS)
+        self.zoom = whole_number("zoom", zoom)
         self.delta_input = one_of("delta_input", delta_input, (False, True)) and self.num_glimpses > 1
         self.policy_gradient = one_of("policy_gradient", policy_gradient, ("head", "controller"))
         self.box_reference = one_of("box_reference", box_reference, ("proposal", "glimpse"))
@@ -158,7 +170,7 @@ class GlimpseDetector(keras.Model):
         drop_seed = tf.random.fold_in(seed, 0) if dropout else None
         known = self.first_look(self.pooled_vectors(feature_map, proposals, tf.zeros_like(proposals)), proposals,
                                 drop_seed)
-        truth = None if objects is None else tf.reshape(nearest_objects(proposals, objects), [-1, 4])
+        truth = None if objects is None else tf.reshape(boxes.nearest_objects(proposals, objects), [-1, 4])
         if proposal_of is not None:
             width = tf.shape(proposals)[1]
             rows = tf.reshape(tf.range(tf.shape(proposals)[0])[:, None] * width + proposal_of[None, :], [-1])
@@ -185,8 +197,8 @@ class GlimpseDetector(keras.Model):
             deltas.append(tf.reshape(delta, [-1, 4]))
             glimpses = boxes.clip(boxes.decode(delta, proposals), *limits)
             drop_seed = tf.random.fold_in(seed, 2 * step + 2) if dropout else None
-            known = self.next_look(self.pooled_vectors(feature_map, glimpses, delta), glimpses, known, step + 1,
-                                   drop_seed)
+            vectors = self.pooled_vectors(feature_map, glimpses, delta, step + 1)
+            known = self.next_look(vectors, glimpses, known, step + 1, drop_seed)
             history.append(known)
 
         looks = [(each.glimpses[:, -1], *each[3:]) for each in history]
@@ -208,12 +220,27 @@ class GlimpseDetector(keras.Model):
                        by_image(fused, self.controller.units), by_image(logits, classes + 1),
                        by_image(box_deltas, classes, 4), by_image(references, 4), by_image(probabilities, classes + 1))
 
-    def shared_map(self, images: tf.Tensor) -> tf.Tensor:
-        """What all glimpses of an image are taken from, [B, H, W, C]: its feature map, or with "crop" the image."""
-        return tf.cast(images, tf.float32) if self.pooling == "crop" else self.backbone(images)
+    def shared_map(self, images: tf.Tensor) -> tf.Tensor | Zoomed:
+        """What all glimpses are taken from: a feature map [B, h, w, C], the images with "crop", both with "zoom"."""
+        if self.pooling not in FROM_PIXELS:
+            return self.backbone(images)
+        images = tf.cast(images, tf.float32)
+        if self.pooling == "crop":
+            return images
+        return Zoomed(self.backbone(tf.nn.avg_pool2d(images, self.zoom, self.zoom, "SAME")), images)
 
-    def pool(self, feature_map: tf.Tensor, glimpses: tf.Tensor) -> tf.Tensor:
-        """Glimpses [B, M, 4], xyxy in pixels of the image, pooled: [B, M, pooled_height, pooled_width, C]."""
+    def map_at(self, feature_map: tf.Tensor | Zoomed, step: int) -> tf.Tensor:
+        """Of what `shared_map` gives, what the glimpse after `step` further ones is taken from."""
+        return (feature_map.image if step else feature_map.coarse) if isinstance(feature_map, Zoomed) else feature_map
+
+    def pool(self, feature_map: tf.Tensor | Zoomed, glimpses: tf.Tensor, step: int = 0) -> tf.Tensor:
+        """Glimpses [B, M, 4], xyxy in pixels of the image, pooled: [B, M, pooled_height, pooled_width, C].
+
+        `feature_map` is that of `shared_map`, or of `map_at` for the same step.
+        """
+        feature_map = self.map_at(feature_map, step)
+        if self.pooling == "zoom" and step == 0:
+            return roi_align(feature_map, glimpses, self.pooled_size, spatial_scale=1 / (self.stride * self.zoom))
         if self.pooling == "max":
             return roi_pool(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride)
         if self.pooling == "align":
@@ -225,9 +252,17 @@ class GlimpseDetector(keras.Model):
         maps = self.backbone(tf.reshape(crops, [-1, height, width, feature_map.shape[-1]]))
         return tf.reshape(maps, tf.concat([tf.shape(glimpses)[:2], maps.shape[1:]], axis=0))
 
-    def pooled_vectors(self, feature_map: tf.Tensor, glimpses: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
+    def pool_sequence(self, feature_map: tf.Tensor | Zoomed, glimpses: tf.Tensor) -> tf.Tensor:
+        """All glimpses of one sequence [T, 4] on the map of one image, pooled: [T, pooled_height, pooled_width, C]."""
+        if self.pooling != "zoom" or self.num_glimpses == 1:
+            return self.pool(feature_map, glimpses[None])[0]
+        steps = self.pool(feature_map, glimpses[None, :1]), self.pool(feature_map, glimpses[None, 1:], 1)
+        return tf.concat(steps, axis=1)[0]
+
+    def pooled_vectors(self, feature_map: tf.Tensor | Zoomed, glimpses: tf.Tensor, deltas: tf.Tensor,
+                       step: int = 0) -> tf.Tensor:
         """What the controller takes of glimpses and their deltas, both [B, M, 4]: vectors [B * M, I]."""
-        pooled = self.pool(feature_map, glimpses)
+        pooled = self.pool(feature_map, glimpses, step)
         pooled = tf.reshape(pooled, [-1, self.pooled_size[0] * self.pooled_size[1] * pooled.shape[-1]])
         if self.delta_input:
             pooled = tf.concat([pooled, tf.cast(tf.reshape(deltas, [-1, 4]), pooled.dtype)], axis=-1)
@@ -321,17 +356,6 @@ def going_on(background: tf.Tensor, first: int, end: int, most: int) -> tf.Tenso
     batch, episodes = tf.shape(background)[0], tf.shape(background)[1]
     before, after = (tf.tile(tf.range(*span)[None], [batch, 1]) for span in ((0, first), (end, episodes)))
     return tf.concat([before, first + tf.math.top_k(-background[:, first:end], most).indices, after], axis=1)
-
-
-def nearest_objects(proposals: tf.Tensor, objects: tf.Tensor) -> tf.Tensor:
-    """The true box that each proposal overlaps most, by 0.5 or more, else the proposal.
-
-    [B, N, 4], [B, G, 4] -> [B, N, 4].
-    """
-    objects = tf.pad(objects, [[0, 0], [1, 0], [0, 0]])  # one at least, empty
-    overlaps = boxes.paired_iou(proposals[:, :, None], objects[:, None])
-    nearest = tf.gather(objects, tf.argmax(overlaps, axis=-1), batch_dims=1)
-    return tf.where((tf.reduce_max(overlaps, axis=-1) >= 0.5)[..., None], nearest, proposals)
 
 
 def image_limits(images: tf.Tensor | None, sizes: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:

@@ -20,6 +20,7 @@ from glimpse.errors import GlimpseError, one_of, whole_number
 from glimpse.evaluation.coco_ap import evaluate_coco
 from glimpse.evaluation.errors_by_kind import errors_by_kind
 from glimpse.evaluation.evaluator import evaluate_detector
+from glimpse.network.detector import FROM_PIXELS
 from glimpse.training import (
     checkpoints,
     estimators,  # noqa: F401  configurations choose among them
@@ -96,9 +97,10 @@ class Experiment:
                 next(iter(self.batches(0)))  # so that faults of the data show before anything is written
         self.trainer.build_on(self.trained_on.image_shape)
         if feature_cache is not None:
-            if self.detector.pooling == "crop" or (framing is not None and self.framing.canvas is None):
+            if self.detector.pooling in FROM_PIXELS or (framing is not None and self.framing.canvas is None):
                 raise GlimpseError("Experiment.feature_cache needs a shared feature map of one size: "
-                                   "a pooling other than 'crop', and a Framing.canvas; or set it to None")
+                                   f"a pooling other than {' or '.join(map(repr, FROM_PIXELS))}, and a Framing.canvas; "
+                                   "or set it to None")
             self.features = FeatureCache(feature_cache, self.detector.backbone)
         optimizers = {"optimizer": self.trainer.optimizer}
         if self.trainer.policy_optimizer is not None:

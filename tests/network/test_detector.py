@@ -10,7 +10,7 @@ from glimpse.network.controller import NoRecurrence
 from glimpse.network.detector import GlimpseDetector, going_on
 from glimpse.network.fusions import last_fusion, max_fusion, mean_fusion
 from glimpse.network.policies import FixedPolicy, LearnedPolicy, RandomPolicy, RepeatPolicy
-from glimpse.ops import roi_pool
+from glimpse.ops import roi_align, roi_pool
 
 SEED = tf.constant([1, 2])
 IMAGES = tf.cast(tf.random.stateless_uniform([2, 32, 40, 1], [5, 6], 0, 255), tf.uint8)
@@ -111,7 +111,7 @@ def test_how_far_the_policy_gradient_reaches(reach):
     assert not any("class_head" in path or "box_head" in path for path in reached)
 
 
-@pytest.mark.parametrize("pooling", ["max", "align", "crop"])
+@pytest.mark.parametrize("pooling", ["max", "align", "crop", "zoom"])
 @pytest.mark.parametrize("pathwise", [False, True])
 def test_the_gradient_of_the_heads_reaches_the_policy_only_if_pathwise_and_smooth(pooling, pathwise):
     network = detector(3, LearnedPolicy(), pooling=pooling)
@@ -134,6 +134,26 @@ def test_a_crop_is_warped_to_the_pixels_of_the_pooled_grid():
     expected = [np.arange(4, 10)[:, None] * 100 + np.arange(10, 14),
                 np.arange(4.5, 16, 2)[:, None] * 100 + np.arange(10.5, 18, 2)]
     np.testing.assert_allclose(crops[0, ..., 0], expected, rtol=1e-5)
+
+
+def test_zoom_looks_first_at_a_coarse_map_and_then_at_the_pixels():
+    """The first glimpse is RoI align from a picture half as large; all others are those of the pooling "crop"."""
+    network = detector(3, FixedPolicy([(0.3, -0.2, -0.5, 0.0), (0, 0, 0.2, 0.2)]), pooling="zoom", zoom=2)
+    rollout = network(IMAGES, PROPOSALS, SEED)
+    shared = network.shared_map(IMAGES)
+    halved = np.reshape(np.float32(IMAGES), [2, 16, 2, 20, 2, 1]).mean((2, 4))
+    first = roi_align(network.backbone(halved), PROPOSALS / 2, (3, 2), spatial_scale=1 / 4)
+    np.testing.assert_allclose(network.pool(shared, PROPOSALS), first, rtol=1e-4, atol=1e-4)
+
+    crops = detector(3, network.policy, pooling="crop")
+    crops.backbone = network.backbone
+    for step in (1, 2):
+        glimpses = rollout.glimpses[:, :, step]
+        np.testing.assert_array_equal(network.pool(shared, glimpses, step), crops.pool(shared.image, glimpses))
+    sequence = network.pool_sequence(network.shared_map(IMAGES[:1]), rollout.glimpses[0, 0])
+    np.testing.assert_allclose(sequence[0], first[0, 0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(sequence[1:], network.pool(network.shared_map(IMAGES[:1]), rollout.glimpses[:1, 0, 1:], 1)[0],
+                               rtol=1e-4, atol=1e-4)
 
 
 def test_with_crops_no_proposal_sees_what_lies_beyond_its_glimpses():
