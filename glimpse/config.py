@@ -167,8 +167,8 @@ def _check_lost(statements):
             if before.value == each.value or gin_files.is_shipped(set_at) or file in above.get(set_at, ()):
                 continue
             cure = "keep one of them" if file == set_at else "write it after the include"
-            raise GlimpseError(f"{gin_files.place_of(before)}: {gin_files.name_of(each)} = {before.value!r} is lost, for "
-                               f"{gin_files.place_of(each)} sets it to {each.value!r}; {cure}")
+            raise GlimpseError(f"{gin_files.place_of(before)}: {gin_files.name_of(each)} = {before.value!r} is lost, "
+                               f"for {gin_files.place_of(each)} sets it to {each.value!r}; {cure}")
 
 
 def _check_cut_off(statements, given):
@@ -183,12 +183,13 @@ def _check_cut_off(statements, given):
         before, last[name] = last.get(name), each
         own = each in given or not gin_files.is_shipped(each.location.filename)
         if own and before and _of_every_run(name) and each.arg_name != "feature_cache":
-            cut |= {macro: each for macro in gin_files.macros_in(before.value) if before.value == gin_files.macro(macro)}
+            cut |= {macro: each for macro in gin_files.macros_in(before.value)
+                    if before.value == gin_files.macro(macro)}
     used = {macro for name, each in last.items() if _of_every_run(name) for macro in gin_files.macros_in(each.value)}
     for macro, each in cut.items():
         if macro not in used:
-            raise GlimpseError(f"{gin_files.place_of(each)}: {gin_files.name_of(each)} = {each.value!r} leaves the macro "
-                               f"{macro} without effect; write {macro} = {each.value!r}")
+            raise GlimpseError(f"{gin_files.place_of(each)}: {gin_files.name_of(each)} = {each.value!r} leaves the "
+                               f"macro {macro} without effect; write {macro} = {each.value!r}")
 
 
 def _of_every_run(name):
@@ -231,7 +232,8 @@ def _check_scopes(statements, given):
             raise GlimpseError(f"{name} is how gin itself calls a macro; write NAME = value")
         for part in each.scope.split("/") if each.scope and each.arg_name and not own_modules else ():
             if part not in known:
-                raise GlimpseError(f"{name}: nothing has the scope {part!r}; there are {gin_faults.closest(part, known)}")
+                raise GlimpseError(f"{name}: nothing has the scope {part!r}; there are "
+                                   f"{gin_faults.closest(part, known)}")
 
 
 def _check_circle(name, values):

@@ -187,7 +187,7 @@ def _in_own_code(error, called=False):
             called = True
         elif called and path.is_file():
             parents = path.resolve().parents
-            library = {_OURS / "glimpse", _OURS / "experiments", *_LIBRARIES} & set(parents) or _PACKAGES & {*path.parts}
-            if not library:
+            libraries = {_OURS / "glimpse", _OURS / "experiments", *_LIBRARIES} & set(parents)
+            if not libraries and not _PACKAGES & set(path.parts):
                 return True
     return False
