@@ -43,8 +43,8 @@ def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None):
             name = file_name_of(",".join(f"{axis}={_in_a_name(value)}" for axis, value in axes.items()), most=200)
             planned = experiment, [f"{key}={_in_gin(value)}" for key, value in ((bindings or {}) | axes).items()]
             if list(axes_in(name)) != list(axes):
-                raise GlimpseError(f"study.grids: a run would be called {name!r}, which does not tell its axes: they must "
-                                   "be macros in CAPITALS, of values that are not empty and not as long as that")
+                raise GlimpseError(f"study.grids: a run would be called {name!r}, which does not tell its axes: they "
+                                   "must be macros in CAPITALS, of values that are not empty and not as long as that")
             if runs.setdefault(name, planned) != planned:
                 raise GlimpseError(f"study.grids: two runs would be called {name!r}; leave one of them out")
     return runs
