@@ -7,7 +7,7 @@ argument take no seconds then.
 import argparse
 import contextlib
 import functools
-import importlib
+import importlib.util
 import os
 import pathlib
 import signal
@@ -60,6 +60,12 @@ def check_out(out):
     file = next((path for path in (out, *out.parents) if path.exists() and not path.is_dir()), None)
     if file is not None:
         raise GlimpseError(f"--out={out}: {file} is a file; name a directory")
+
+
+def check_tensorboard():
+    """Raises GlimpseError where the package that writes for TensorBoard is missing."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise GlimpseError("--tensorboard needs a package: python -m pip install -e '.[tensorboard]'")
 
 
 def start_tensorflow():

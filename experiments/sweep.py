@@ -8,7 +8,7 @@ done once, and who finds it at work waits for it.
 import pathlib
 import sys
 
-from experiments.launch import check_jobs, exit_on_error, jobs, parser, start_tensorflow
+from experiments.launch import check_jobs, check_tensorboard, exit_on_error, jobs, parser, start_tensorflow
 from glimpse.files import write_json
 
 
@@ -19,9 +19,13 @@ def main(arguments=None):
                        help="directory of the study; runs/NAME-OF-THE-STUDY unless given")
     flags.add_argument("--jobs", type=int, help="runs at a time; one a core unless given")
     flags.add_argument("--split", default="test", help="split whose metrics are reported (default: test)")
+    flags.add_argument("--tensorboard", action="store_true",
+                       help="let each run write its log for TensorBoard too; tensorboard --logdir=WORKDIR shows them all")
     flags.add_argument("--only_print", action="store_true", help="print the plan and stop")
     flags = flags.parse_args(arguments)
     check_jobs(flags)
+    if flags.tensorboard:
+        check_tensorboard()
     start_tensorflow()
     from glimpse.studies.plan import plan, runs_of
     runs = runs_of(flags.gin_file, flags.gin_param)
@@ -38,6 +42,9 @@ def main(arguments=None):
     from glimpse.studies.report.document import summary_text, write_report
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(workdir / "study.json", {"study": str(flags.gin_file), "runs": list(runs)})
+    if flags.tensorboard:
+        waiting = {name: [*command, "--tensorboard"] for name, command in waiting.items()}
+        print(f"watch them: tensorboard --logdir={workdir}", flush=True)
     failed = launch(workdir, waiting, steps, jobs(flags),
                     is_waiting=lambda name: bool(plan(workdir, {name: runs[name]})[0]))
     if len(failed) < len(runs):

@@ -29,7 +29,7 @@ class Restored(NamedTuple):
     damaged: list
 
 
-def save(directory, checkpoint, step, keep, log_window=None):
+def save(directory, checkpoint, step, keep, log_window=None, best=None):
     """Writes a checkpoint, and removes those that are not to be kept.
 
     All is written into a directory with a temporary name, the manifest last. Its renaming is the one moment from which
@@ -41,6 +41,7 @@ def save(directory, checkpoint, step, keep, log_window=None):
         step: number of updates so far.
         keep: how many checkpoints to keep.
         log_window: {name: array}, the means since the last line of the log, where it does not end at this step.
+        best: a step whose checkpoint stays too; None where none is to.
     """
     path = pathlib.Path(directory) / f"ckpt-{step}"
     temporary = temporary_name(path)
@@ -57,7 +58,7 @@ def save(directory, checkpoint, step, keep, log_window=None):
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     there = steps(directory)
-    for other in there.keys() - _kept(there, keep):
+    for other in there.keys() - _kept(there, keep) - {best}:
         for each in there[other]:
             discard(each)
 
@@ -120,6 +121,15 @@ def restore(directory, checkpoint):
         return Restored(step, {}, list(faults))
     with np.load(window, allow_pickle=False) as arrays:
         return Restored(step, dict(arrays), list(faults))
+
+
+def restore_step(directory, checkpoint, step):
+    """Loads the checkpoint of one step, and no other. Raises: GlimpseError where it is not as it was written."""
+    path = pathlib.Path(directory) / f"ckpt-{step}"
+    fault = _load(path, checkpoint)
+    if fault:
+        raise GlimpseError(f"{path} cannot be loaded ({fault}); restore the files from a copy, or train again with "
+                           "--overwrite")
 
 
 def _load(path, checkpoint):

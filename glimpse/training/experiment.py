@@ -30,8 +30,11 @@ from glimpse.training import (
     run,
     stopping,
 )
+from glimpse.training.board import Board
+from glimpse.training.metrics_log import best_step, read_metrics
 from glimpse.training.recorder import Recorder
 from glimpse.training.trained_on import TrainedOn, read_trained_on, trained_on_of, write_trained_on
+from glimpse.training.validation import Validation
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,13 +60,19 @@ class Experiment:
         coco_ap: score by COCO's protocol too.
         log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
         keep_checkpoints: how many of the last checkpoints stay, in case that one is damaged.
+        validate_every: steps between looks at the validation split, a multiple of log_every, whose mAP 50:95 goes into
+            the log; None looks at it at the end of the training alone. The training itself is the same to the bit.
+        validation_images: how many images are looked at then, evenly spaced in the split; the same each time.
+        keep: which weights are those of the trained network: of the "last" step, or of the "best" one by that mAP,
+            which compares networks of different lengths of training.
         trained_on: a TrainedOn, to use a trained network without reading its training data; no setting.
     """
 
     def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
                  detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
                  framing=None, feature_cache=None, evaluation_batch_size=10, evaluation_splits=run.EVALUATED,
-                 coco_ap=False, log_every=25, save_every=100, keep_checkpoints=2, trained_on=None):
+                 coco_ap=False, log_every=25, save_every=100, keep_checkpoints=2, validate_every=None,
+                 validation_images=100, keep="last", trained_on=None):
         self.seed = whole_number("seed", seed, minimum=0)
         self.train_steps = whole_number("train_steps", train_steps)
         self.batch_size = whole_number("batch_size", batch_size)
@@ -72,6 +81,7 @@ class Experiment:
         self.keep_checkpoints = whole_number("keep_checkpoints", keep_checkpoints)
         if self.save_every % self.log_every:
             raise GlimpseError(f"save_every must be a multiple of log_every={log_every}, got {save_every}")
+        self._check_validation(validate_every, validation_images, keep)
         self.evaluation_splits = _names("Experiment.evaluation_splits", evaluation_splits)
         self.coco_ap = one_of("Experiment.coco_ap", coco_ap, (False, True))
         parts.check_given(data, proposals, detector, trainer, sampling, framing)
@@ -109,6 +119,17 @@ class Experiment:
         self.checkpoint = tf.train.Checkpoint(detector=self.detector, **optimizers, **learned_baseline)
         self.checkpoint.save_counter  # noqa: B018  makes the variable that checkpoints of glimpse 0.1 hold
 
+    def _check_validation(self, validate_every, validation_images, keep):
+        self.validate_every = None if validate_every is None else whole_number("validate_every", validate_every)
+        self.validation_images = whole_number("validation_images", validation_images)
+        self.keep = one_of("Experiment.keep", keep, ("last", "best"))
+        if self.validate_every is not None and self.validate_every % self.log_every:
+            raise GlimpseError(
+                f"validate_every must be a multiple of log_every={self.log_every}, got {validate_every}")
+        if self.keep == "best" and (self.validate_every is None or self.validate_every % self.save_every):
+            raise GlimpseError(f"Experiment.keep='best' needs a validate_every that is a multiple of "
+                               f"save_every={self.save_every}, got {validate_every}")
+
     @property
     def training_data(self):
         return self.examples("train")
@@ -124,7 +145,8 @@ class Experiment:
         return self._examples[split]
 
     def open_evaluation_splits(self):
-        """Reads the annotations of what is to be evaluated. Raises GlimpseError for a missing or faulty split.
+        """Reads the annotations of what is to be evaluated, also while it trains. Raises GlimpseError for a missing or
+        faulty split.
 
         A split that the data were found not to have (`NoSplit`) is left out of what is to be evaluated.
         """
@@ -141,6 +163,20 @@ class Experiment:
             except GlimpseError as error:
                 raise GlimpseError(f"Experiment.evaluation_splits names {split!r}: {error}") from error
         self.evaluation_splits = tuple(there)
+        self.validation  # noqa: B018  opens its part
+
+    @functools.cached_property
+    def validation(self):
+        """The Validation of the training; None where there is none."""
+        if self.validate_every is None:
+            return None
+        try:
+            examples = self.annotated("validation")
+        except GlimpseError as error:
+            raise GlimpseError(f"Experiment.validate_every={self.validate_every} needs a validation split, or None: "
+                               f"{str(error).splitlines()[0]}") from error
+        return Validation(self.detector, examples, self.proposals, self.seed, self.validation_images,
+                          self.evaluation_batch_size, self.framing)
 
     def annotated(self, split):
         examples = self.examples(split)
@@ -164,14 +200,30 @@ class Experiment:
                                 first_step, self.train_steps, self.framing, self.features)
 
     def restore(self, workdir):
-        """Loads the last sound checkpoint of a run; returns its step, 0 where there is none yet."""
-        return self._restored(workdir).step
+        """Loads the weights that a run keeps; returns their step, 0 where there are none yet.
+
+        They are those of its last sound checkpoint, or with keep="best" of the best that there is.
+        """
+        self.trained_steps = self._restored(workdir).step
+        return self._restore_best(workdir) or self.trained_steps
+
+    def _restore_best(self, workdir):
+        """With keep="best", loads the best checkpoint that has been validated; returns its step, None without any."""
+        directory = pathlib.Path(workdir) / run.CHECKPOINTS
+        best = best_step(read_metrics(workdir), checkpoints.steps(directory)) if self.keep == "best" else None
+        if best is not None:
+            checkpoints.restore_step(directory, self.checkpoint, best)
+        return best
 
     def _restored(self, workdir):
         return checkpoints.restore(pathlib.Path(workdir) / run.CHECKPOINTS, self.checkpoint)
 
-    def train(self, workdir):
-        """Trains from the run's last sound checkpoint, or from the start, to train_steps.
+    def train(self, workdir, tensorboard=False):
+        """Trains from the run's last sound checkpoint, or from the start, to train_steps; then has the weights to keep.
+
+        Args:
+            workdir: of the run.
+            tensorboard: whether to write its log for TensorBoard too (`glimpse.training.board`).
 
         Returns:
             seconds, 0 where no step was left.
@@ -185,15 +237,19 @@ class Experiment:
             checkpoints.tidy(pathlib.Path(workdir) / run.CHECKPOINTS, restored.damaged)
             write_trained_on(workdir, self.trained_on)
             if restored.step >= self.train_steps:
+                self._restore_best(workdir)
                 return 0.0
-            with stopping.noted(second_ends=True) as signals:
-                self._fit(workdir, restored, signals)
+            with stopping.noted(second_ends=True) as signals, contextlib.ExitStack() as stack:
+                board = stack.enter_context(contextlib.closing(Board(workdir, restored.step))) if tensorboard else None
+                self._fit(workdir, restored, signals, board)
+            self._restore_best(workdir)
             return time.perf_counter() - start
 
-    def _fit(self, workdir, restored, signals):
+    def _fit(self, workdir, restored, signals, board):
         save = functools.partial(checkpoints.save, pathlib.Path(workdir) / run.CHECKPOINTS, self.checkpoint,
                                  keep=self.keep_checkpoints)
-        recorder = Recorder(workdir, save, restored, self.train_steps, self.log_every, self.save_every, signals)
+        recorder = Recorder(workdir, save, restored, self.train_steps, self.log_every, self.save_every, signals,
+                            self.validation, self.validate_every, self.keep, board)
         try:
             with _faults_of_data():
                 self.trainer.fit(

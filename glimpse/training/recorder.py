@@ -9,7 +9,7 @@ import numpy as np
 from glimpse.errors import GlimpseError
 from glimpse.files import naming, sync, write_whole
 from glimpse.training import checkpoints, run
-from glimpse.training.metrics_log import METRICS, read_metrics
+from glimpse.training.metrics_log import METRICS, VALIDATION_MAP, best_step, read_metrics
 from glimpse.training.stopping import Stopped
 
 
@@ -17,23 +17,30 @@ class Recorder(keras.callbacks.Callback):
     """Logs and saves a run under `fit`, and stops it at the first loss or gradient that is no finite number.
 
     Every `log_every` steps the means since the last line become a line of metrics.jsonl; every `save_every` steps, a
-    multiple of that, the checkpoint is written. A signal that came during a step ends the run after it, with a
+    multiple of that, the checkpoint is written. Every `validate_every` steps and after the last one, the line tells of
+    the validation too; of the checkpoints the best by that one stays besides the last ones, where `keep` says so. A signal that came during a step ends the run after it, with a
     checkpoint, which keeps the means of the window of the log that it cuts in two. So a resumed run writes the lines
     that the unbroken one would have written.
 
     Args:
         workdir: of the run.
-        save: called with step= and log_window=, writes a checkpoint (see `glimpse.training.checkpoints.save`).
+        save: called with step=, log_window= and best=, writes a checkpoint (see `glimpse.training.checkpoints.save`).
         restored: Restored, what the run goes on from.
         last_step, log_every, save_every: of the Experiment.
         signals: a list into which the signals come that are to end the run.
+        validation: Validation, or None.
+        validate_every: of the Experiment.
+        keep: "last" or "best".
+        board: Board, or None.
     """
 
-    def __init__(self, workdir, save, restored, last_step, log_every, save_every, signals):
+    def __init__(self, workdir, save, restored, last_step, log_every, save_every, signals, validation=None,
+                 validate_every=None, keep="last", board=None):
         super().__init__()
         self.workdir, self.save, self.signals = workdir, save, signals
         self.first_step, self.log_window = restored.step, restored.log_window
         self.last_step, self.log_every, self.save_every = last_step, log_every, save_every
+        self.validation, self.validate_every, self.keep, self.board = validation, validate_every, keep, board
         kept = [line for line in read_metrics(workdir) if line["step"] <= self.first_step]
         write_whole(workdir / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
 
@@ -49,22 +56,35 @@ class Recorder(keras.callbacks.Callback):
         for name in ("loss", "gradient_norm"):
             if not np.isfinite(logs[name]):
                 raise self.stop(name, logs[name])
+        validated = self.validation and (step % self.validate_every == 0 or step == self.last_step)
+        if validated:
+            logs[VALIDATION_MAP] = self.validation.mean_ap()  # the progress bar shows it from now on
         if step % self.log_every == 0 or step == self.last_step:
             with naming(self.workdir / METRICS), open(self.workdir / METRICS, "a", encoding="utf-8") as log:
                 diagnostics = {name: metric.result() for name, metric in self.model.diagnostics.items()}
-                line = {name: float(value) for name, value in {**logs, **diagnostics}.items()}
-                log.write(json.dumps({"step": step, **line}) + "\n")
+                line = {"step": step} | {name: float(value) for name, value in {**logs, **diagnostics}.items()}
+                log.write(json.dumps(line) + "\n")
+            if self.board:
+                self.board.scalars(line)
             if step < self.last_step:  # the progress bar still shows the last ones
                 self.model.reset_metrics()
+        if validated and self.board:
+            self.board.strips(step, self.validation.sequences(), self.validation.examples.class_names)
         if self.signals or step % self.save_every == 0 or step == self.last_step:
             sync(self.workdir / METRICS)  # a checkpoint stands only beside the lines up to it
             in_window = step % self.log_every and step < self.last_step
             self.save(step=step, log_window={name: keras.ops.convert_to_numpy(variable) for name, variable
-                                             in self._window_variables().items()} if in_window else None)
+                                             in self._window_variables().items()} if in_window else None,
+                      best=self._best() if self.keep == "best" else None)
         if self.signals:
             name = signal.Signals(self.signals[0]).name
             raise Stopped(self.signals[0], f"stopped by {name} after step {step} of {self.last_step}, with a "
                                            "checkpoint; the same command goes on from there")
+
+    def _best(self):
+        """The step of the best checkpoint that stands, or that is about to be written."""
+        there = checkpoints.steps(self.workdir / run.CHECKPOINTS)
+        return best_step(read_metrics(self.workdir), {*there, self.step})
 
     def _window_variables(self):
         """The variables of the means since the last line of the log: {name: variable}."""
