@@ -6,6 +6,7 @@ status 75. A finished one is evaluated again where the configuration differs
 in its evaluation alone, and goes on to more TRAIN_STEPS where no schedule in use depends on their number.
 """
 
+import os
 import time
 
 from experiments.launch import exit_on_error, parser, start_tensorflow
@@ -20,13 +21,13 @@ def main(arguments=None):
                        help="build everything, train one step in memory, print the configuration, write nothing")
     flags.add_argument("--overwrite", action="store_true", help="replace the run that stands in --workdir")
     flags = flags.parse_args(arguments)
-    if not flags.dry_run:
+    if not flags.dry_run and "TF_CONFIG" not in os.environ:  # several workers write one run
         lock.refuse_if_held(flags.workdir)  # before seconds go by
     start_tensorflow()
     import gin
 
     from glimpse import config
-    from glimpse.training import own_modules, run
+    from glimpse.training import own_modules, run, strategies
     from glimpse.training.experiment import Experiment
     with config.configuration(flags.gin_file, flags.gin_param) as text:
         experiment = Experiment()  # before anything is written: a value that is refused leaves no trace
@@ -37,6 +38,9 @@ def main(arguments=None):
         if flags.dry_run:
             experiment.try_step()
             print(gin.operative_config_str())
+            return
+        if not strategies.is_chief(experiment.strategy):  # all that is written, the chief writes
+            experiment.train(flags.workdir)
             return
         run.refuse_foreign(flags.workdir)
         with lock.held(flags.workdir):
