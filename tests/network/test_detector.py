@@ -150,10 +150,10 @@ def test_zoom_looks_first_at_a_coarse_map_and_then_at_the_pixels():
     for step in (1, 2):
         glimpses = rollout.glimpses[:, :, step]
         np.testing.assert_array_equal(network.pool(shared, glimpses, step), crops.pool(shared.image, glimpses))
-    sequence = network.pool_sequence(network.shared_map(IMAGES[:1]), rollout.glimpses[0, 0])
+    shared = network.shared_map(IMAGES[:1])
+    sequence = network.pool_sequence(shared, rollout.glimpses[0, 0])
     np.testing.assert_allclose(sequence[0], first[0, 0], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(sequence[1:], network.pool(network.shared_map(IMAGES[:1]), rollout.glimpses[:1, 0, 1:], 1)[0],
-                               rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(sequence[1:], network.pool(shared, rollout.glimpses[:1, 0, 1:], 1)[0], rtol=1e-4, atol=1e-4)
 
 
 def test_with_crops_no_proposal_sees_what_lies_beyond_its_glimpses():
