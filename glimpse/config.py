@@ -139,6 +139,10 @@ def _check_root(statements, root):
         raise GlimpseError("is a study; experiments.sweep runs it, and its study.experiment names the experiment")
     if root not in set_here and "Experiment" in set_here:
         raise GlimpseError("is an experiment; experiments.train runs it, and a study names it as study.experiment")
+    for each in gin_files.bindings(statements) if root == "study" and root in set_here else ():
+        if each.arg_name and each.selector.rsplit(".")[-1] != root:
+            raise GlimpseError(f"{gin_files.place_of(each)}: {gin_files.name_of(each)} has no effect on the runs of a "
+                               "study; write it into the experiment's file, or into study.bindings, {'NAME': value}")
     if root not in set_here:
         cure = ("include a file that does, such as 'experiments/digits.gin'" if root == "Experiment" else
                 "write study.experiment and study.grids")

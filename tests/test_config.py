@@ -230,6 +230,9 @@ def test_a_slip_in_a_file_is_told_with_its_line(tmp_path):
 def test_a_study_is_no_experiment_and_an_experiment_no_study(tmp_path):
     assert "is a study; experiments.sweep runs it" in said_of("studies/glimpse_count_quick.gin")
     assert "is an experiment; experiments.train runs it" in said_of(FILE, root="study")
+    path = write(tmp_path / "study.gin", "study.experiment = 'x.gin'\nstudy.grids = []\nExperiment.batch_size = 3\n")
+    assert "study.gin, line 3: Experiment.batch_size has no effect on the runs of a study; write" in said_of(
+        path, root="study")
     assert "sets nothing of Experiment; include a file that does" in said_of(write(tmp_path / "x.gin", "# empty\n"))
 
 
