@@ -137,7 +137,7 @@ def test_the_best_step():
     ("Experiment.validate_every = 0", "validate_every must be a whole number of at least 1, got 0"),
     ("Experiment.validation_images = 'all'", "validation_images must be a whole number of at least 1, got 'all'"),
     ("Experiment.keep = 'first'", "Experiment.keep must be one of 'last', 'best', got 'first'"),
-    ("Experiment.keep = 'best'", "Experiment.keep='best' needs a validate_every that is a multiple of save_every=3, got "),
+    ("Experiment.keep = 'best'", "Experiment.keep='best' needs a validate_every that is a multiple of save_every=3"),
 ])
 def test_settings_that_do_not_fit(tiny, binding, line):
     with pytest.raises(GlimpseError, match=line):
