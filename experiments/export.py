@@ -1,6 +1,8 @@
 """Exports a trained run as a TensorFlow SavedModel: python -m experiments.export --run=runs/x --out=exported/x
 
-Beside it stands detector.json, which says what the network takes and what its labels mean.
+Beside it stands detector.json, which says what the network takes and what its labels mean. With --format=weights, the
+run without its checkpoints instead, to be kept or handed on: visualize, detect, explore, evaluate and export take it
+as they take the run. Its weights are one safetensors file, from which no code is run.
 """
 
 import os
@@ -15,31 +17,54 @@ from glimpse.files import write_json
 @exit_on_error
 def main(arguments=None):
     flags = run_parser(__doc__)
-    flags.add_argument("--out", required=True, type=pathlib.Path, help="directory of the SavedModel, empty or new")
+    flags.add_argument("--out", required=True, type=pathlib.Path, help="directory to write, empty or new")
+    flags.add_argument("--format", choices=("savedmodel", "weights"), default="savedmodel",
+                       help="savedmodel: for programs without this package (default); weights: for those of it")
     flags = flags.parse_args(arguments)
     check_out(flags.out)
     if flags.out.exists() and any(flags.out.iterdir()):
         raise GlimpseError(f"--out={flags.out} is not empty; name another directory")
     out = flags.out.resolve()  # "." has no name of its own
     start_tensorflow()
-    import tensorflow as tf
-
-    from glimpse.network.export import ExportedDetector
     from glimpse.training.experiment import restored
     with restored(flags.run, flags.allow_import) as (experiment, step):
-        shape = experiment.trained_on.image_shape
-        exported = ExportedDetector(experiment.detector, shape, experiment.framing, experiment.seed)
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = out.with_name(f".{out.name}.{os.getpid()}")  # a reader sees all of it or nothing
         try:
-            tf.saved_model.save(exported, temporary, signatures={"serving_default": exported.detect})
-            write_json(temporary / "detector.json", {
-                "run": str(flags.run), "step": step, "classes": experiment.trained_on.class_names,
-                "images": description(shape, experiment.framing)})
+            if flags.format == "savedmodel":
+                save_model(temporary, experiment, flags.run, step)
+            else:
+                save_weights(temporary, experiment, flags.run, step)
             os.replace(temporary, out)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    print(f"SavedModel: {flags.out}")
+    print(f"{'SavedModel' if flags.format == 'savedmodel' else 'run with its weights'}: {flags.out}")
+
+
+def save_model(directory, experiment, run, step):
+    """Writes the SavedModel and its detector.json."""
+    import tensorflow as tf
+
+    from glimpse.network.export import ExportedDetector
+    shape = experiment.trained_on.image_shape
+    exported = ExportedDetector(experiment.detector, shape, experiment.framing, experiment.seed)
+    tf.saved_model.save(exported, directory, signatures={"serving_default": exported.detect})
+    write_json(directory / "detector.json", {
+        "run": str(run), "step": step, "classes": experiment.trained_on.class_names,
+        "images": description(shape, experiment.framing)})
+
+
+def save_weights(directory, experiment, workdir, step):
+    """Writes the weights, and copies what tells of the run."""
+    from glimpse.training import own_modules, run
+    from glimpse.training.metrics_log import METRICS
+    from glimpse.training.trained_on import DATA
+    from glimpse.training.weights import write_weights
+    directory.mkdir()
+    write_weights(directory / run.WEIGHTS, experiment.detector, step, experiment.trained_steps)
+    for name in (run.CONFIG, run.OPERATIVE_CONFIG, run.RESULTS, DATA, METRICS, own_modules.NOTE):
+        if (workdir / name).is_file():
+            shutil.copyfile(workdir / name, directory / name)
 
 
 def description(shape, framing):

@@ -20,7 +20,7 @@ def main(arguments=None):
     flags.add_argument("--jobs", type=int, help="runs at a time; one a core unless given")
     flags.add_argument("--split", default="test", help="split whose metrics are reported (default: test)")
     flags.add_argument("--tensorboard", action="store_true",
-                       help="let each run write its log for TensorBoard too; tensorboard --logdir=WORKDIR shows them all")
+                       help="let each run write for TensorBoard too; tensorboard --logdir=WORKDIR shows them all")
     flags.add_argument("--only_print", action="store_true", help="print the plan and stop")
     flags = flags.parse_args(arguments)
     check_jobs(flags)

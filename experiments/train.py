@@ -20,8 +20,8 @@ def main(arguments=None):
     flags.add_argument("--dry_run", action="store_true",
                        help="build everything, train one step in memory, print the configuration, write nothing")
     flags.add_argument("--tensorboard", action="store_true",
-                       help="also write the log for TensorBoard, into WORKDIR/tensorboard: scalars, what the policy does "
-                            "and, each time that the run is validated, the glimpses of four objects")
+                       help="also write the log for TensorBoard, into WORKDIR/tensorboard: scalars and, each time that "
+                            "the run is validated, the glimpses at four objects")
     flags.add_argument("--overwrite", action="store_true", help="replace the run that stands in --workdir")
     flags = flags.parse_args(arguments)
     if flags.tensorboard:

@@ -31,8 +31,8 @@ class Board:
         """Writes a line of metrics.jsonl, {"step": ..., name: value}."""
         with self._writer.as_default(step=line["step"]):
             for name, value in line.items():
-                if name != "step":
-                    tf.summary.scalar(name, value)
+                if name != "step":  # what stands before a slash is a group of curves
+                    tf.summary.scalar(name if "/" in name else f"training/{name}", value)
         self._writer.flush()  # who is killed has lost nothing that a checkpoint stands beside
 
     def strips(self, step, sequences, class_names):

@@ -36,6 +36,7 @@ from glimpse.training.metrics_log import best_step, read_metrics
 from glimpse.training.recorder import Recorder
 from glimpse.training.trained_on import TrainedOn, read_trained_on, trained_on_of, write_trained_on
 from glimpse.training.validation import Validation
+from glimpse.training.weights import read_weights
 
 _LOG = logging.getLogger(__name__)
 
@@ -220,8 +221,12 @@ class Experiment:
     def restore(self, workdir):
         """Loads the weights that a run keeps; returns their step, 0 where there are none yet.
 
-        They are those of its last sound checkpoint, or with keep="best" of the best that there is.
+        They are those of its last sound checkpoint, or with keep="best" of the best that there is; of an exported run
+        those of its one file.
         """
+        if (pathlib.Path(workdir) / run.WEIGHTS).is_file():
+            step, self.trained_steps = read_weights(pathlib.Path(workdir) / run.WEIGHTS, self.detector)
+            return step
         self.trained_steps = self._restored(workdir).step
         return self._restore_best(workdir) or self.trained_steps
 
@@ -339,7 +344,7 @@ def restored(workdir, allow_import=()):
     if not (pathlib.Path(workdir) / run.CONFIG).is_file():
         raise GlimpseError(f"--run={workdir} holds no {run.CONFIG}; name the --workdir of a training")
     untrained = GlimpseError(f"--run={workdir} holds no checkpoint yet; train it first")
-    if not (pathlib.Path(workdir) / run.CHECKPOINTS).is_dir():
+    if not any((pathlib.Path(workdir) / name).exists() for name in (run.CHECKPOINTS, run.WEIGHTS)):
         raise untrained
     may_import, directories = own_modules.trusted(workdir, allow_import)
     with config.import_directories(directories), config.configuration(

@@ -64,7 +64,7 @@ def validation_by_columns(workdir):
 
 
 def best_step(lines, steps):
-    """Of the lines of a log with one of these steps, the step with the best mAP of the validation, the first among equals.
+    """Of the lines of a log with one of these steps, the step with the best validation mAP, the first among equals.
 
     Returns:
         a step, or None where none of them was validated.

@@ -18,9 +18,9 @@ class Recorder(keras.callbacks.Callback):
 
     Every `log_every` steps the means since the last line become a line of metrics.jsonl; every `save_every` steps, a
     multiple of that, the checkpoint is written. Every `validate_every` steps and after the last one, the line tells of
-    the validation too; of the checkpoints the best by that one stays besides the last ones, where `keep` says so. A signal that came during a step ends the run after it, with a
-    checkpoint, which keeps the means of the window of the log that it cuts in two. So a resumed run writes the lines
-    that the unbroken one would have written.
+    the validation too. Where `keep` is "best", the best checkpoint by that one stays besides the last ones. A signal
+    that came during a step ends the run after it, with a checkpoint, which keeps the means of the window of the log
+    that it cuts in two. So a resumed run writes the lines that the unbroken one would have written.
 
     Args:
         workdir: of the run.

@@ -1,9 +1,10 @@
+import importlib.util
 import json
 import pathlib
 
 import pytest
 
-from experiments import sweep
+from experiments import sweep, train
 from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
 from glimpse.studies.plan import plan, runs_of, study
@@ -188,3 +189,28 @@ def test_committed_runs_are_what_the_shipped_study_would_run(name):
     planned = {each: run for each, run in runs_of(f"studies/{name}.gin", []).items() if each in there}
     assert set(planned) == there and len(there) >= 4
     assert plan(directory, planned) == ({}, {})
+
+
+@pytest.mark.slow
+def test_all_runs_of_a_study_stand_in_one_directory_for_tensorboard(tmp_path, tiny, capsys):
+    multiplexer = pytest.importorskip("tensorboard.backend.event_processing.event_multiplexer").EventMultiplexer()
+    file = write_study(tmp_path, [*tiny, "Experiment.validate_every = 3"], [{"NUM_GLIMPSES": [1, 2], "SEED": [0]}])
+    sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}", "--tensorboard"])
+    assert f"tensorboard --logdir={tmp_path / 'study'}" in capsys.readouterr().out
+    multiplexer.AddRunsFromDirectory(str(tmp_path / "study")).Reload()
+    for count in (1, 2):
+        run_name = f"NUM_GLIMPSES={count},SEED=0/tensorboard"
+        steps = [event.step for event in multiplexer.Tensors(run_name, "training/validation_map")]
+        assert steps == [3, 6]
+        assert len(multiplexer.Tensors(run_name, "glimpses/object_1")) == 2
+
+
+@pytest.mark.parametrize("program", [sweep, train])
+def test_without_tensorboard_one_line_says_what_to_install(program, tmp_path, monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "tensorboard" else find(
+        name, *rest))
+    with pytest.raises(SystemExit) as stop:
+        program.main(["--gin_file=experiments/digits.gin", f"--workdir={tmp_path / 'x'}", "--tensorboard"])
+    assert stop.value.code == 2 and not (tmp_path / "x").exists()
+    assert "error: --tensorboard needs a package: python -m pip install -e '.[tensorboard]'" in capsys.readouterr().err

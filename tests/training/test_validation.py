@@ -94,7 +94,7 @@ def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been_and_nothing_is_ther
 
     assert written("stopped") == written("unbroken")
     tags = {tag for _, tag, _ in written("unbroken")}
-    assert {"class_loss", VALIDATION_MAP, "glimpse_2/gain", "glimpses/object_1"} <= tags
+    assert {"training/class_loss", f"training/{VALIDATION_MAP}", "glimpse_2/gain", "glimpses/object_1"} <= tags
     records = sum(len(list(each_record(path))) for path in (tmp_path / "stopped" / board.DIRECTORY).iterdir())
     assert records == len(written("stopped"))  # none twice in the files either
 
@@ -137,7 +137,7 @@ def test_the_best_step():
     ("Experiment.validate_every = 0", "validate_every must be a whole number of at least 1, got 0"),
     ("Experiment.validation_images = 'all'", "validation_images must be a whole number of at least 1, got 'all'"),
     ("Experiment.keep = 'first'", "Experiment.keep must be one of 'last', 'best', got 'first'"),
-    ("Experiment.keep = 'best'", "Experiment.keep='best' needs a validate_every that is a multiple of save_every=3, got "),
+    ("Experiment.keep = 'best'", "Experiment.keep='best' needs a validate_every that is a multiple of save_every=3"),
 ])
 def test_settings_that_do_not_fit(tiny, binding, line):
     with pytest.raises(GlimpseError, match=line):
@@ -168,7 +168,7 @@ def test_a_cut_event_file_gives_what_is_whole(tmp_path):
     with_two.close()
     path = next((tmp_path / board.DIRECTORY).iterdir())
     path.write_bytes(path.read_bytes()[:-3])
-    assert list(board.events_of(tmp_path / board.DIRECTORY)) == [(1, "loss")]
+    assert list(board.events_of(tmp_path / board.DIRECTORY)) == [(1, "training/loss")]
 
 
 def test_results_tell_of_the_validation(watched, tmp_path):
