@@ -120,6 +120,9 @@ class Trainer(keras.Model):
             self.agreement = Agreement(sum(int(np.prod(v.shape)) for v in policy))
             self.diagnostics["policy_gradient_agreement"] = self.agreement
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing, since `build_on` makes all variables; Keras's own fails on batches that several processes share."""
+
     def _refuse_untrained_policy(self):
         """Raises GlimpseError where a policy has weights that nothing would train."""
         policy = self.detector.policy
@@ -177,7 +180,8 @@ class Trainer(keras.Model):
             self.agreement.update_state(policy_gradients)
         results = {name: mean.result() for name, mean in self.means.items()}
         # Added up here: TensorFlow may compute the sum above in another order each time it builds the graph.
-        return results | {"loss": results["class_loss"] + results["box_loss"] + results["decay_loss"]}
+        results["loss"] = results["class_loss"] + results["box_loss"] + results["decay_loss"]
+        return replicas.to_be_averaged(results)
 
     def _learned(self, batch, seed, share, parts):
         """What a part of a batch gives to a step, its losses noted in the means: Learned.
