@@ -86,7 +86,9 @@ class Trainer(keras.Model):
         check_built("Trainer.optimizer", optimizer, ["apply"], "@keras.optimizers.Adam()")  # Keras takes names as well
         self.means = {name: keras.metrics.Mean(name=name) for name in [*names, "reward"]}
         self.diagnostics = {}  # logged, but not shown beside the progress bar
-        self.compile(optimizer=optimizer, jit_compile=one_of("Trainer.jit_compile", jit_compile, (False, True)))
+        self.compile(optimizer=optimizer, jit_compile=False)
+        if one_of("Trainer.jit_compile", jit_compile, (False, True)):  # Keras would not, under op determinism
+            self.train_step = tf.function(self.train_step, jit_compile=True, autograph=False)
         for each in filter(None, (optimizer, self.policy_optimizer)):
             replicas.take_totals(each)
 
