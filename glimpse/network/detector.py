@@ -95,7 +95,7 @@ class GlimpseDetector(keras.Model):
                  recurrence=ReluRecurrence, dropout=0.0, pooling="max", zoom=2, delta_input=False, fusion=max_fusion,
                  policy_gradient="head", box_reference="proposal", own_layers="none", score="last",
                  box_scale=(0.1, 0.1, 0.2, 0.2)):
-        super().__init__(name="detector")
+        super().__init__(name="detector", dtype="float32")  # boxes, and what the heads answer, in any precision
         self.num_classes = whole_number("num_classes", num_classes)
         self.num_glimpses = whole_number("num_glimpses", num_glimpses)
         self.pooled_size = pair("pooled_size", pooled_size)
@@ -124,9 +124,11 @@ class GlimpseDetector(keras.Model):
         self.deformable = DeformablePooling(self.pooled_size, self.stride) if pooling == "deformable" else None
         # Initial weights of the heads: Fast R-CNN (2015), section 2.3.
         own = [f"_{t}" for t in range(1, self.num_glimpses + 1)] if own_layers != "none" else [""]
-        self.class_heads = [keras.layers.Dense(self.num_classes + 1, name=f"class_head{stage}", kernel_initializer=(
+        self.class_heads = [keras.layers.Dense(
+            self.num_classes + 1, name=f"class_head{stage}", dtype="float32", kernel_initializer=(
             keras.initializers.RandomNormal(0.0, 0.01))) for stage in own]
-        self.box_heads = [keras.layers.Dense(4 * self.num_classes, name=f"box_head{stage}", kernel_initializer=(
+        self.box_heads = [keras.layers.Dense(
+            4 * self.num_classes, name=f"box_head{stage}", dtype="float32", kernel_initializer=(
             keras.initializers.RandomNormal(0.0, 0.001))) for stage in own]
 
     def build(self, images_shape: tuple) -> None:
@@ -306,6 +308,7 @@ class GlimpseDetector(keras.Model):
         if self.policy_gradient == "head":
             learned_from = tf.nest.map_structure(tf.stop_gradient, learned_from)
         hidden, fused, probabilities, placed = learned_from
+        hidden, fused = tf.cast(hidden, tf.float32), tf.cast(fused, tf.float32)
         return Situation(step, hidden, fused, known.glimpses[:, 0], known.glimpses, probabilities, placed, objects,
                          tf.random.fold_in(seed, 2 * step + 1))
 

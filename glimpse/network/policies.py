@@ -73,7 +73,7 @@ class LearnedPolicy(keras.layers.Layer):
 
     def __init__(self, deviation=0.05, learnable_deviation=False, initial_delta=(0.0, 0.0, 0.0, 0.0), bound=None,
                  kernel_deviation=0.001, **kwargs):
-        super().__init__(name="policy", **kwargs)
+        super().__init__(name="policy", **{"dtype": "float32"} | kwargs)
         one_of("learned.learnable_deviation", learnable_deviation, (False, True))
         self.schedule = deviation if callable(deviation) else None
         if self.schedule is None:
@@ -89,8 +89,8 @@ class LearnedPolicy(keras.layers.Layer):
             start = bound * np.arctanh(start / bound)
         real_number("learned.kernel_deviation", kernel_deviation, minimum=0)
         self.linear = keras.layers.Dense(
-            4, name="glimpse_head", kernel_initializer=keras.initializers.RandomNormal(0.0, kernel_deviation),
-            bias_initializer=_constant(start))
+            4, name="glimpse_head", dtype="float32",
+            kernel_initializer=keras.initializers.RandomNormal(0.0, kernel_deviation), bias_initializer=_constant(start))
         self.log_deviation = self.add_weight(
             name="log_deviation", shape=(4,), trainable=learnable_deviation, aggregation="only_first_replica",
             initializer=_constant([math.log(float(deviation(0) if self.schedule else deviation))] * 4))
@@ -153,7 +153,7 @@ class ConstantPolicy(keras.layers.Layer):
     smooth = True
 
     def __init__(self, num_glimpses=gin.REQUIRED, initial_delta=(0.0, 0.0, 0.0, 0.0), **kwargs):
-        super().__init__(name="policy", **kwargs)
+        super().__init__(name="policy", **{"dtype": "float32"} | kwargs)
         further = max(whole_number("learned_constant.num_glimpses", num_glimpses) - 1, 1)
         self.deltas = self.add_weight(
             name="deltas", shape=(further, 4),
@@ -178,9 +178,10 @@ class CandidatePolicy(keras.layers.Layer):
     role = "learns"
 
     def __init__(self, candidates=gin.REQUIRED, **kwargs):
-        super().__init__(name="policy", **kwargs)
+        super().__init__(name="policy", **{"dtype": "float32"} | kwargs)
         self.candidates = np.array(_deltas("candidates.candidates", candidates), np.float32)
-        self.scores = keras.layers.Dense(len(candidates), name="glimpse_head", kernel_initializer="zeros")
+        self.scores = keras.layers.Dense(len(candidates), name="glimpse_head", dtype="float32",
+                                         kernel_initializer="zeros")
 
     def call(self, situation: Situation, explore: bool) -> tf.Tensor:
         """As `LearnedPolicy.call`."""

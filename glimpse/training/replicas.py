@@ -49,3 +49,13 @@ def shares(counts):
         return [1.0]
     everything = total(tf.add_n(counts))
     return [tf.math.divide_no_nan(number() * len(counts) * count, everything) for count in counts]
+
+
+def to_be_averaged(results):
+    """Scalars {name: value} in the form in which `fit` can take the mean over the replicas.
+
+    With several processes Keras takes one over a first axis too.
+    """
+    if isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy):
+        return {name: tf.reshape(value, [1]) for name, value in results.items()}
+    return results

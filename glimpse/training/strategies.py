@@ -1,6 +1,7 @@
 """Training on several devices: one of these is `Experiment.strategy`. The batch is that of one device, shared out."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -49,8 +50,12 @@ def mirrored(replicas=None):
         raise GlimpseError(f"mirrored.replicas must be at most {len(gpus)}, the GPUs of this machine, got {replicas}")
     if not gpus:
         _cut_cpu(replicas)
-    kind = "GPU" if gpus else "CPU"
-    return tf.distribute.MirroredStrategy([f"{kind}:{place}" for place in range(replicas)])
+    return _of_devices(tuple(f"{'GPU' if gpus else 'CPU'}:{place}" for place in range(replicas)))
+
+
+@functools.lru_cache  # the sums of two strategies in one process would be taken for each other's
+def _of_devices(devices):
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _cut_cpu(replicas):

@@ -91,7 +91,9 @@ class Trainer(keras.Model):
         check_built("Trainer.optimizer", optimizer, ["apply"], "@keras.optimizers.Adam()")  # Keras takes names as well
         self.means = {name: keras.metrics.Mean(name=name) for name in [*names, "reward"]}
         self.diagnostics = {}  # logged, but not shown beside the progress bar
-        self.compile(optimizer=optimizer, jit_compile=one_of("Trainer.jit_compile", jit_compile, (False, True)))
+        self.compile(optimizer=optimizer, jit_compile=False)
+        if one_of("Trainer.jit_compile", jit_compile, (False, True)):  # Keras would not, under op determinism
+            self.train_step = tf.function(self.train_step, jit_compile=True, autograph=False)
         for each in filter(None, (optimizer, self.policy_optimizer)):
             replicas.take_totals(each)
 
@@ -124,6 +126,9 @@ class Trainer(keras.Model):
         if self.estimator:
             self.agreement = Agreement(sum(int(np.prod(v.shape)) for v in policy))
             self.diagnostics["policy_gradient_agreement"] = self.agreement
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing, since `build_on` makes all variables; Keras's own fails on batches that several processes share."""
 
     def _refuse_untrained_policy(self):
         """Raises GlimpseError where a policy has weights that nothing would train."""
@@ -182,7 +187,8 @@ class Trainer(keras.Model):
             self.agreement.update_state(policy_gradients)
         results = {name: mean.result() for name, mean in self.means.items()}
         # Added up here: TensorFlow may compute the sum above in another order each time it builds the graph.
-        return results | {"loss": results["class_loss"] + results["box_loss"] + results["decay_loss"]}
+        results["loss"] = results["class_loss"] + results["box_loss"] + results["decay_loss"]
+        return replicas.to_be_averaged(results)
 
     def _learned(self, batch, seed, share, parts):
         """What a part of a batch gives to a step, its losses noted in the means: Learned.

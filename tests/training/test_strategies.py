@@ -50,14 +50,13 @@ np.savez(sys.argv[3], before=before, after=after)
 # What each way of learning reduces over the whole batch, or draws for it.
 LEARNED = {
     "refine": ["POLICY = @refine()", "SUPERVISION = 'every'", "FUSION = @last", "BOX_REFERENCE = 'glimpse'"],
-    "pathwise": ["POLICY = @learned()"],
     "reinforce": ["POLICY = @learned()", "ESTIMATOR = @reinforce()", "BASELINE = 'batch'",
-                  "learned.deviation = @keras.optimizers.schedules.CosineDecay()"],
+                  "learned.deviation = @deviation/keras.optimizers.schedules.CosineDecay()",
+                  "deviation/CosineDecay.initial_learning_rate = 0.1"],
     "ppo": ["POLICY = @learned()", "ESTIMATOR = @ppo()", "keras.optimizers.Adam.global_clipnorm = 0.5",
             "BASELINE = 'learned'", "GlimpseDetector.dropout = 0.3"],
     "candidates": ["POLICY = @candidates()", "candidates.candidates = [(0, 0, 0, 0), (0.2, 0, 0, 0)]",
                    "ESTIMATOR = @reinforce()", "reinforce.entropy = 0.01", "Trainer.weight_decay = 0.001"],
-    "random": ["POLICY = @random()"],
 }
 
 
