@@ -115,7 +115,7 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
 
     kept = {}  # (index, flip) -> (the stamp of the image, what `placed` says of it)
 
-    def placed(index, flip):
+    def placed(index, flip=False, **jitter):
         """An example without its image, its proposals, (height, width), and the image or the file of its map."""
         stamp = examples.stamp(index) if features and hasattr(examples, "stamp") else None
         known, found = kept.get((index, flip), (None, None))
@@ -124,7 +124,7 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
         example = examples[index]
         proposed = proposals(example.image, example.id)
         if framing is not None:
-            example, proposed, _ = framing.place(example, proposed, flip)
+            example, proposed, _ = framing.place(example, proposed, flip, **jitter)
         image = example.image
         shown = features.path(_stack([image], framing)) if features else image
         found = example._replace(image=None), proposed, image.shape[:2], shown
@@ -135,10 +135,8 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
     def batch(step):
         places = (divmod(place, len(examples)) for place in range(step * batch_size, (step + 1) * batch_size))
         indices = [int(order(epoch)[position]) for epoch, position in places]
-        flips = [False] * batch_size
-        if framing is not None:
-            flips = generator(seed, "flip", step).random(batch_size) < framing.flip
-        chosen, proposed, sizes, shown = zip(*(placed(index, bool(flip)) for index, flip in zip(indices, flips)))
+        variations = [{}] * batch_size if framing is None else framing.variations(batch_size, seed, step)
+        chosen, proposed, sizes, shown = zip(*(placed(index, **varied) for index, varied in zip(indices, variations)))
         _check_sizes(chosen, sizes, framing)
         random = generator(seed, "rois", step)
         rois = [sampling(p, e.boxes, e.labels, random, e.difficult) for e, p in zip(chosen, proposed)]

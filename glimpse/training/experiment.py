@@ -119,6 +119,9 @@ class Experiment:
                 raise GlimpseError("Experiment.feature_cache needs a shared feature map of one size: "
                                    f"a pooling other than {' or '.join(map(repr, FROM_PIXELS))}, and a Framing.canvas; "
                                    "or set it to None")
+            if framing is not None and framing.jitters:
+                raise GlimpseError("Experiment.feature_cache keeps maps of images as they are: set "
+                                   "Framing.least_scale = 1 and Framing.colour_jitter = 0, or feature_cache = None")
             self.features = FeatureCache(feature_cache, self.detector.backbone)
         optimizers = {"optimizer": self.trainer.optimizer}
         if self.trainer.policy_optimizer is not None:

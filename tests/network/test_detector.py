@@ -153,7 +153,8 @@ def test_zoom_looks_first_at_a_coarse_map_and_then_at_the_pixels():
     shared = network.shared_map(IMAGES[:1])
     sequence = network.pool_sequence(shared, rollout.glimpses[0, 0])
     np.testing.assert_allclose(sequence[0], first[0, 0], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(sequence[1:], network.pool(shared, rollout.glimpses[:1, 0, 1:], 1)[0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        sequence[1:], network.pool(shared, rollout.glimpses[:1, 0, 1:], 1)[0], rtol=1e-4, atol=1e-4)
 
 
 def test_with_crops_no_proposal_sees_what_lies_beyond_its_glimpses():
