@@ -12,7 +12,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from glimpse import config, gin_faults
+from glimpse import config, gin_faults, system_faults
 from glimpse.data.batches import training_batches
 from glimpse.data.example import NoSplit, outlines
 from glimpse.data.feature_cache import FeatureCache
@@ -344,6 +344,7 @@ def restored(workdir, allow_import=()):
     Raises:
         GlimpseError: where `workdir` holds no run, or one without a checkpoint.
     """
+    system_faults.check_name(workdir)
     if not (pathlib.Path(workdir) / run.CONFIG).is_file():
         raise GlimpseError(f"--run={workdir} holds no {run.CONFIG}; name the --workdir of a training")
     untrained = GlimpseError(f"--run={workdir} holds no checkpoint yet; train it first")

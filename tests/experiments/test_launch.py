@@ -52,6 +52,14 @@ def test_a_quiet_start_whatever_keras_is_set_to(tmp_path, tiny):
     assert b"GlimpseDetector.num_glimpses" in ended.stdout
 
 
+@pytest.mark.parametrize("content", ["[]", '{"floatx": "int8"}'])
+def test_a_keras_json_that_keras_cannot_start_with_is_named(tmp_path, content):
+    (tmp_path / "keras.json").write_text(content)
+    ended = subprocess.run([sys.executable, "-m", "experiments.evaluate", "--run=x"], capture_output=True, text=True,
+                           env=os.environ | {"KERAS_HOME": str(tmp_path)}, cwd=pathlib.Path(__file__).parents[2])
+    assert ended.returncode == 2 and f"error: {tmp_path}/keras.json: Keras cannot" in ended.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_tensorflow_says_at_its_start_is_shown_only_if_it_fails(capfd, monkeypatch, fails):
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
