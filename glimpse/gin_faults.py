@@ -24,6 +24,8 @@ _CALL = "In call to configurable '"
 def one_line(where, of_constructors=False, of_values=False, own=()):
     """Turns an exception inside the `with` into a GlimpseError of one line that begins with `where`.
 
+    One that begins with an argument of the program, such as --image, stays as it is.
+
     Args:
         where: text, what the user gave.
         of_constructors: only for a GlimpseError, and for a fault of a constructor that gin has called with values of
@@ -50,7 +52,9 @@ def one_line(where, of_constructors=False, of_values=False, own=()):
             message = _constructing(error, own)
         else:
             raise
-        raise GlimpseError(f"{where}: {message}") from error
+        if not message.startswith("--"):  # else it is an argument that is at fault, no setting
+            message = f"{where}: {message}"
+        raise GlimpseError(message) from error
 
 
 def closest(name, names, most=None):
