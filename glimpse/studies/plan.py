@@ -120,16 +120,18 @@ def launcher_of(gin_file, gin_params, given=None, jobs=None):
     of_study = [param for param in _divided(gin_file, gin_params)[1] if _name(param) != "study.bindings"]
     if given is not None:
         if given not in (f"@{name}()" for name in LAUNCHERS):
-            raise GlimpseError(f"--launcher must be one of {', '.join(f'@{name}()' for name in LAUNCHERS)}, got {given!r}")
+            raise GlimpseError(f"--launcher must be one of {', '.join(f'@{name}()' for name in LAUNCHERS)}, got "
+                               f"{given!r}")
         of_study.append(f"study.launcher = {given}")
     if jobs is not None:
         of_study.append(f"local.jobs = {jobs}")
     with config.configuration(gin_file, of_study, root="study"):
-        launcher = gin.get_bindings(study).get("launcher") or local.Local()
-        if not all(hasattr(launcher, each) for each in ("begin", "start", "status", "stop")) or isinstance(launcher, type):
+        launcher = gin.get_bindings(study).get("launcher") or gin.get_configurable(local.Local)()
+        if isinstance(launcher, type) or not hasattr(launcher, "begin"):
             raise GlimpseError(f"study.launcher must be @local(), @ray() or @slurm(), got {launcher!r}")
         if jobs is not None and not isinstance(launcher, local.Local):
-            raise GlimpseError(f"--jobs={jobs} is for @local(); {type(launcher).__name__.lower()}.cpus says what a run needs")
+            raise GlimpseError(f"--jobs={jobs} is for @local(); {type(launcher).__name__.lower()}.cpus says what a run "
+                               "needs")
         return launcher
 
 

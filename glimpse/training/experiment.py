@@ -57,8 +57,8 @@ class Experiment:
         coco_ap: score by COCO's protocol too.
         log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
         keep_checkpoints: how many of the last checkpoints stay, in case that one is damaged.
-        strategy: devices that share each batch, @mirrored() or @multi_worker() of `glimpse.training.strategies`; None for
-            one.
+        strategy: devices that share each batch, @mirrored() or @multi_worker(), see `glimpse.training.strategies`; None
+            for one.
         precision: "float32", or "mixed_bfloat16": layers compute in bfloat16, weights and boxes stay float32.
         trained_on: a TrainedOn, to use a trained network without reading its training data; no setting.
     """

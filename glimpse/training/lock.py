@@ -117,8 +117,8 @@ def _is_at(path, descriptor):
 
 
 def _write(descriptor):
-    holder = {"job": os.environ.get(JOB, ""), "host": platform.node(), "boot": _boot(), "process": os.getpid(), "ticks": _ticks(os.getpid()),
-              "since": time.strftime("%Y-%m-%d %H:%M:%S %Z")}
+    holder = {"host": platform.node(), "boot": _boot(), "process": os.getpid(), "ticks": _ticks(os.getpid()),
+              "job": os.environ.get(JOB, ""), "since": time.strftime("%Y-%m-%d %H:%M:%S %Z")}
     text = json.dumps(holder).encode() + b"\n"
     os.pwrite(descriptor, text, 0)
     os.ftruncate(descriptor, len(text))

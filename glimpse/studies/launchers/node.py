@@ -13,6 +13,7 @@ from glimpse.errors import GlimpseError
 from glimpse.training import lock, stopping
 
 NOT_SHARED = 66  # EX_NOINPUT of sysexits.h
+PATIENCE = 15  # seconds, for network file systems tell late of new files
 
 
 def started(command, log, threads, directory, job=""):
@@ -43,7 +44,7 @@ def ran(command, log, threads, directory, job, token):
         command, log, threads, directory, job: as in `started`.
         token: path of a file that lies in the directory of the study.
     """
-    end = time.monotonic() + 15  # network file systems tell late of new files
+    end = time.monotonic() + PATIENCE
     while not (pathlib.Path(token).exists() and os.path.isdir(directory)):
         if time.monotonic() > end:
             return NOT_SHARED

@@ -35,7 +35,7 @@ class Ray:
 
     @property
     def description(self):
-        return f"on Ray ({self.address or 'a cluster of its own'}), {self.cpus} CPUs and {self.gpus:g} GPUs a run"
+        return f"on Ray ({self.address or 'this machine'}), {self.cpus} CPUs and {self.gpus:g} GPUs a run"
 
     def begin(self, workdir):
         try:
