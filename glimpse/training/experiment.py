@@ -67,8 +67,8 @@ class Experiment:
         validation_images: how many images are looked at then, evenly spaced in the split; the same each time.
         keep: which weights are those of the trained network: of the "last" step, or of the "best" one by that mAP,
             which compares networks of different lengths of training.
-        strategy: devices that share each batch, @mirrored() or @multi_worker() of `glimpse.training.strategies`; None for
-            one.
+        strategy: devices that share each batch, @mirrored() or @multi_worker(), see `glimpse.training.strategies`; None
+            for one.
         precision: "float32", or "mixed_bfloat16": layers compute in bfloat16, weights and boxes stay float32.
         trained_on: a TrainedOn, to use a trained network without reading its training data; no setting.
     """

@@ -120,7 +120,8 @@ def check_parts(strategy, batch_size, accumulation):
     if batch_size % (replicas * accumulation):
         what = [f"the {replicas} replicas of Experiment.strategy"] * (replicas > 1) + [
             f"Trainer.accumulation={accumulation}"] * (accumulation > 1)
-        raise GlimpseError(f"Experiment.batch_size must be a multiple of {' times '.join(what)}, got {batch_size} images")
+        raise GlimpseError(f"Experiment.batch_size must be a multiple of {' times '.join(what)}, got {batch_size} "
+                           "images")
 
 
 def workers(strategy):
@@ -188,8 +189,8 @@ def meet(strategy, workdir, seconds=15):
     if is_chief(strategy):
         token.unlink()
     if seen < workers(strategy):
-        raise GlimpseError(f"--workdir={workdir} is not one directory that all {workers(strategy)} workers share: {seen} "
-                           "of them see what the chief writes there; name one on a file system that they share")
+        raise GlimpseError(f"--workdir={workdir} is not one directory that all {workers(strategy)} workers share: "
+                           f"{seen} of them see what the chief writes there; name one on a file system that they share")
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from glimpse.training.parts import check_built
 class Learned(NamedTuple):
     """What a part of a batch gives to the step."""
 
-    gradients: list  # of the variables, those of the policy last; over all parts of all replicas they sum up to the step's
+    gradients: list  # of the variables, those of the policy last; over all parts they sum up to the step's
     episodes: Episodes
     old: tf.Tensor | None  # [B, E, F, T-1], log-probabilities of the actions, where the estimator tells them
     share: tf.Tensor | float  # the weight of this part's mean over foreground RoIs
@@ -85,7 +85,7 @@ class Trainer(keras.Model):
             self.estimator, self.policy_optimizer = estimator, policy_optimizer
             self.episodes = estimator.build(detector, policy_optimizer, episodes)
             if self.accumulation > 1 and (estimator.further_updates or getattr(estimator, "baseline", None) == "batch"):
-                raise GlimpseError(f"Trainer.accumulation must be 1 for an estimator that learns from the episodes of a "
+                raise GlimpseError("Trainer.accumulation must be 1 for an estimator that learns from the episodes of a "
                                    f"whole batch at once, ppo or the baseline 'batch', got {accumulation}")
         names = ["class_loss", "box_loss", "decay_loss", "gradient_norm"] + ["policy_loss"] * bool(self.estimator)
         check_built("Trainer.optimizer", optimizer, ["apply"], "@keras.optimizers.Adam()")  # Keras takes names as well

@@ -5,12 +5,14 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from glimpse.errors import GlimpseError
 from glimpse.training import strategies
+from glimpse.training.metrics_log import last_step, read_metrics
 
 STEPS = 50
 TRAIN = """
@@ -20,6 +22,7 @@ from experiments.launch import start_tensorflow
 start_tensorflow()
 from glimpse import config
 from glimpse.training import strategies
+from glimpse.training.metrics_log import last_step, read_metrics
 from glimpse.training.experiment import Experiment
 
 def trained(bindings, steps):
@@ -102,6 +105,103 @@ def as_worker(ports, index):
     """TF_CONFIG of the worker of this index."""
     return {"TF_CONFIG": json.dumps({"cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]},
                                      "task": {"type": "worker", "index": index}})}
+
+
+def cluster(**task):
+    return {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0} | task}
+
+
+@pytest.mark.parametrize("value, message", [
+    (None, "multi_worker needs the environment variable TF_CONFIG, such as"),
+    ("{'cluster'", "TF_CONFIG is no JSON"),
+    ("[]", "TF_CONFIG needs cluster, task.type and task.index"),
+    (json.dumps({"cluster": {"worker": ["a:1"]}}), "TF_CONFIG needs cluster, task.type and task.index"),
+    (json.dumps({"cluster": 3, "task": {"type": "worker", "index": 0}}), "TF_CONFIG needs cluster, task.type"),
+    (json.dumps(cluster(index=2)), "task.index must be below 2, the number of its worker addresses, got 2"),
+    (json.dumps(cluster(index="0")), "task.index must be below 2, the number of its worker addresses, got '0'"),
+    (json.dumps(cluster(type="ps")), "may hold one chief and workers, got a task of type 'ps'"),
+    (json.dumps(cluster() | {"cluster": {"worker": ["a:1", "a:1"]}}), "must be host:port, each once"),
+    (json.dumps(cluster() | {"cluster": {"worker": ["a"]}}), "must be host:port, each once, got 'a'"),
+])
+def test_a_malformed_tf_config_is_one_line(monkeypatch, value, message):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if value is not None:
+        monkeypatch.setenv("TF_CONFIG", value)
+    with pytest.raises(GlimpseError, match=message) as refused:
+        strategies.multi_worker()
+    assert "\n" not in str(refused.value)
+
+
+def test_the_chief_is_the_first_worker_where_none_is_named(monkeypatch):
+    for config, task in [(cluster(), ("worker", 0, True, 2)), (cluster(index=1), ("worker", 1, False, 2)),
+                         ({"cluster": {"chief": ["a:1"], "worker": ["b:2"]}, "task": {"type": "chief", "index": 0}},
+                          ("chief", 0, True, 2)),
+                         ({"cluster": {"chief": ["a:1"], "worker": ["b:2"]}, "task": {"type": "worker", "index": 0}},
+                          ("worker", 0, False, 2))]:
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+        assert strategies.task_of_this_process() == task
+
+
+def training(tiny, workdir, *more, **environment):
+    """A process that trains under experiments.train for 300 steps, with a checkpoint each third one."""
+    bindings = [*tiny, "TRAIN_STEPS = 300", "POLICY = @refine()", *more]
+    return subprocess.Popen([sys.executable, "-m", "experiments.train", "--gin_file=experiments/digits_learned.gin",
+                             *(f"--gin_param={binding}" for binding in bindings), f"--workdir={workdir}"],
+                            text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | environment)
+
+
+def wait_for(condition, seconds=300):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_workers_go_on_from_the_last_checkpoint_when_one_was_killed(tmp_path, tiny):
+    """The other ends with status 75; all are started again, and stopped by SIGTERM; the third time they finish."""
+    def workers():
+        ports = free_ports(2)
+        return [training(tiny, workdir, "Experiment.strategy = @multi_worker()", **as_worker(ports, index))
+                for index in range(2)]
+
+    workdir = tmp_path / "run"
+    first = workers()
+    wait_for(lambda: last_step(workdir) > 10)
+    first[1].kill()
+    _, error = first[0].communicate(timeout=200)
+    assert first[0].returncode == 75 and "another worker of TF_CONFIG is lost" in error, error[-2000:]
+    first[1].communicate()
+
+    reached = last_step(workdir)
+    second = workers()
+    wait_for(lambda: last_step(workdir) > reached + 10)
+    second[1].terminate()
+    for process in second:
+        _, error = process.communicate(timeout=200)
+        assert process.returncode == 143 and "with a checkpoint" in error, error[-2000:]
+
+    for process in workers():
+        _, error = process.communicate(timeout=400)
+        assert process.returncode == 0, error[-2000:]
+    assert [line["step"] for line in read_metrics(workdir)] == list(range(1, 301))
+    alone = training(tiny, tmp_path / "alone")
+    assert alone.communicate(timeout=400) and alone.returncode == 0
+    for one, other in zip(read_metrics(workdir), read_metrics(tmp_path / "alone")):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3), one["step"]
+
+
+@pytest.mark.slow
+def test_workers_that_share_no_directory_and_replicas_without_images_are_refused(tmp_path, tiny):
+    ports = free_ports(2)
+    processes = [training(tiny, tmp_path / str(index), "Experiment.strategy = @multi_worker()",
+                          **as_worker(ports, index)) for index in range(2)]
+    processes.append(training(tiny, tmp_path / "three", "Experiment.strategy = @mirrored()", "mirrored.replicas = 3"))
+    said = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [2, 2, 2], said
+    for each in said[:2]:
+        assert "is not one directory that all 2 workers share: 1 of them see what the chief writes there" in each
+    assert "batch_size must be a multiple of the 3 replicas of Experiment.strategy, got 2 images" in said[2]
 
 
 @pytest.mark.slow
