@@ -47,13 +47,21 @@ def save_model(directory, experiment, run, step):
     """Writes the SavedModel and its detector.json."""
     import tensorflow as tf
 
+    from glimpse import config
     from glimpse.network.export import ExportedDetector
     shape = experiment.trained_on.image_shape
     exported = ExportedDetector(experiment.detector, shape, experiment.framing, experiment.seed)
     tf.saved_model.save(exported, directory, signatures={"serving_default": exported.detect})
     write_json(directory / "detector.json", {
         "run": str(run), "step": step, "classes": experiment.trained_on.class_names,
-        "images": description(shape, experiment.framing)})
+        "images": description(shape, experiment.framing),
+        "inputs": {"images": "uint8 [B, height, width, channels], all of one size",
+                   "proposals": "float32 [B, N, 4]: x1, y1, x2, y2 in pixels of the images; trained with those of "
+                                f"{config.setting('Experiment.proposals')}"},
+        "outputs": {"boxes": "float32 [B, 100, 4]: x1, y1, x2, y2 in pixels of the images",
+                    "scores": "float32 [B, 100], from 0 to 1, the best first",
+                    "labels": "int32 [B, 100]: places in the list classes, from 0 on",
+                    "counts": "int32 [B]: how many of the 100 are detections"}})
 
 
 def save_weights(directory, experiment, workdir, step):

@@ -54,6 +54,11 @@ def test_the_commands_of_its_page_run(tmp_path, monkeypatch, capsys):
     made = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert {"examples/digits/pictures/test-00185_object2.png", "examples/digits/detections/scene.png",
             "examples/digits/explore.html", "exported/digits/saved_model.pb"} <= made
+    block, = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "tutorial.md").read_text(), re.DOTALL | re.MULTILINE)
+    capsys.readouterr()
+    exec(block, {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()
+            if float(line.split()[1]) > 0.9] == ["zero", "two"]
     labels = [each["label"] for each in json.loads(
         (tmp_path / "examples/digits/detections/scene.json").read_text())["detections"]]
     assert sorted(labels) == ["two", "zero"]
