@@ -51,8 +51,10 @@ class Framing:
         factor = min(self.short_side / min(height, width), self.longest_side / max(height, width))
         return tuple(max(1, round(side * factor)) for side in (height, width))
 
-    def place(self, example, proposals, flip=False):
+    def place(self, example, proposals, flip=False, drawn=True):
         """An Example and its proposals [N, 4] in the pixels of the scaled image, mirrored if `flip`.
+
+        Unless `drawn`, the image is an empty one of the same size, and boxes alone are scaled.
 
         Returns:
             Example, proposals float32 [N, 4], scale float32 [4], which pixels of the example's image were multiplied by
@@ -60,7 +62,8 @@ class Framing:
         """
         height, width = example.image.shape[:2]
         scaled_height, scaled_width = self.scaled_size(height, width)
-        image = resized(example.image, scaled_height, scaled_width)
+        image = (resized(example.image, scaled_height, scaled_width) if drawn else
+                 np.broadcast_to(np.uint8(0), (scaled_height, scaled_width, example.image.shape[2])))
         scale = np.array([scaled_width / width, scaled_height / height] * 2, np.float32)
         boxes, proposals = example.boxes * scale, proposals * scale
         if flip:

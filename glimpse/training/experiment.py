@@ -171,14 +171,18 @@ class Experiment:
         with gin_faults.one_line("the first step", of_values=True):
             with _faults_of_data():
                 features, self.features = self.features, None  # its cache is a directory
-                batch = next(iter(strategies.shared_out(self.strategy, self.batches(0))))
+                batch = next(iter(self.shared_batches(0)))
                 self.features = features
             self.strategy.run(self.trainer.train_step, args=(batch,))
 
-    def batches(self, first_step):
+    def batches(self, first_step, rows=None):
         """Batches of the steps from this one on, see `training_batches`."""
         return training_batches(self.training_data, self.proposals, self.sampling, self.batch_size, self.seed,
-                                first_step, self.train_steps, self.framing, self.features)
+                                first_step, self.train_steps, self.framing, self.features, rows)
+
+    def shared_batches(self, first_step):
+        """The same, as `fit` takes them: each device gets its images of a batch."""
+        return strategies.shared_out(self.strategy, functools.partial(self.batches, first_step), self.batch_size)
 
     def restore(self, workdir):
         """Loads the last sound checkpoint of a run; returns its step, 0 where there is none yet."""
@@ -217,7 +221,7 @@ class Experiment:
         try:
             with _faults_of_data(), strategies.loss_of_worker(self.strategy):
                 self.trainer.fit(
-                    strategies.shared_out(self.strategy, self.batches(restored.step)),
+                    self.shared_batches(restored.step),
                     steps_per_epoch=self.train_steps - restored.step, callbacks=[recorder],
                     shuffle=False, verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
         except tf.errors.OpError as error:
