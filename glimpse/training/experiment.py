@@ -292,7 +292,7 @@ def restored(workdir, allow_import=()):
     may_import, directories = own_modules.trusted(workdir, allow_import)
     with config.import_directories(directories), config.configuration(
             pathlib.Path(workdir) / run.CONFIG, may_import=may_import):
-        experiment = Experiment(trained_on=read_trained_on(workdir))
+        experiment = Experiment(trained_on=read_trained_on(workdir), strategy=None)  # it is used on one device
         step = experiment.restore(workdir)
         if not step:
             raise untrained
