@@ -38,6 +38,8 @@ def one_line(where, of_constructors=False, of_values=False, own=()):
     except (MemoryError, *((OSError,) if of_constructors or of_values else ())):  # noqa: B030
         raise
     except Exception as error:
+        if isinstance(error, GlimpseError) and hasattr(error, "status"):  # of a run, not of its configuration
+            raise
         if isinstance(error, RecursionError):
             message = "its references lead back to where they began, such as @Experiment() in a part of Experiment"
         elif isinstance(error, GlimpseError):

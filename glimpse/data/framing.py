@@ -71,7 +71,7 @@ class Framing:
         factor = min(self.short_side / min(height, width), self.longest_side / max(height, width))
         return tuple(max(1, round(side * factor)) for side in (height, width))
 
-    def place(self, example, proposals, flip=False, smaller=1.0, colours=(1.0, 1.0, 1.0)):
+    def place(self, example, proposals, flip=False, smaller=1.0, colours=(1.0, 1.0, 1.0), drawn=True):
         """An Example and its proposals [N, 4] in the pixels of the scaled image.
 
         Args:
@@ -79,6 +79,7 @@ class Framing:
             flip: whether the image is mirrored.
             smaller: factor by which it is smaller than it would be.
             colours: factors of brightness, contrast and saturation.
+            drawn: otherwise the image is an empty one of that size, and boxes alone are scaled.
 
         Returns:
             Example, proposals float32 [N, 4], scale float32 [4], which pixels of the example's image were multiplied by
@@ -86,7 +87,8 @@ class Framing:
         """
         height, width = example.image.shape[:2]
         scaled_height, scaled_width = (max(1, round(side * smaller)) for side in self.scaled_size(height, width))
-        image = recoloured(resized(example.image, scaled_height, scaled_width), colours)
+        image = (recoloured(resized(example.image, scaled_height, scaled_width), colours) if drawn else
+                 np.broadcast_to(np.uint8(0), (scaled_height, scaled_width, example.image.shape[2])))
         scale = np.array([scaled_width / width, scaled_height / height] * 2, np.float32)
         boxes, proposals = example.boxes * scale, proposals * scale
         if flip:

@@ -89,8 +89,8 @@ class LearnedPolicy(keras.layers.Layer):
             start = bound * np.arctanh(start / bound)
         real_number("learned.kernel_deviation", kernel_deviation, minimum=0)
         self.linear = keras.layers.Dense(
-            4, name="glimpse_head", dtype="float32",
-            kernel_initializer=keras.initializers.RandomNormal(0.0, kernel_deviation), bias_initializer=_constant(start))
+            4, name="glimpse_head", dtype="float32", bias_initializer=_constant(start),
+            kernel_initializer=keras.initializers.RandomNormal(0.0, kernel_deviation))
         self.log_deviation = self.add_weight(
             name="log_deviation", shape=(4,), trainable=learnable_deviation, aggregation="only_first_replica",
             initializer=_constant([math.log(float(deviation(0) if self.schedule else deviation))] * 4))

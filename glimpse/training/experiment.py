@@ -212,14 +212,18 @@ class Experiment:
         with gin_faults.one_line("the first step", of_values=True):
             with _faults_of_data():
                 features, self.features = self.features, None  # its cache is a directory
-                batch = next(iter(strategies.shared_out(self.strategy, self.batches(0))))
+                batch = next(iter(self.shared_batches(0)))
                 self.features = features
             self.strategy.run(self.trainer.train_step, args=(batch,))
 
-    def batches(self, first_step):
+    def batches(self, first_step, rows=None):
         """Batches of the steps from this one on, see `training_batches`."""
         return training_batches(self.training_data, self.proposals, self.sampling, self.batch_size, self.seed,
-                                first_step, self.train_steps, self.framing, self.features)
+                                first_step, self.train_steps, self.framing, self.features, rows)
+
+    def shared_batches(self, first_step):
+        """The same, as `fit` takes them: each device gets its images of a batch."""
+        return strategies.shared_out(self.strategy, functools.partial(self.batches, first_step), self.batch_size)
 
     def restore(self, workdir):
         """Loads the weights that a run keeps; returns their step, 0 where there are none yet.
@@ -281,7 +285,7 @@ class Experiment:
         try:
             with _faults_of_data(), strategies.loss_of_worker(self.strategy):
                 self.trainer.fit(
-                    strategies.shared_out(self.strategy, self.batches(restored.step)),
+                    self.shared_batches(restored.step),
                     steps_per_epoch=self.train_steps - restored.step, callbacks=[recorder],
                     shuffle=False, verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
         except tf.errors.OpError as error:
@@ -353,7 +357,7 @@ def restored(workdir, allow_import=()):
     may_import, directories = own_modules.trusted(workdir, allow_import)
     with config.import_directories(directories), config.configuration(
             pathlib.Path(workdir) / run.CONFIG, may_import=may_import):
-        experiment = Experiment(trained_on=read_trained_on(workdir))
+        experiment = Experiment(trained_on=read_trained_on(workdir), strategy=None)  # it is used on one device
         step = experiment.restore(workdir)
         if not step:
             raise untrained

@@ -134,28 +134,33 @@ def is_chief(strategy):
     return workers(strategy) == 1 or task_of_this_process().is_chief
 
 
-def shared_out(strategy, batches):
-    """Batches, a tf.data.Dataset -> what `fit` takes: each replica gets its images of each batch, in their order.
+def shared_out(strategy, batches, batch_size):
+    """What `fit` takes: each replica gets its images of each batch, in their order.
 
-    Every process makes the batch of a step and keeps its part, so that the draws are those of one process.
+    Args:
+        strategy: of the training.
+        batches: called with rows=, a range of the images of a batch; gives a tf.data.Dataset.
+        batch_size: images to a step.
     """
     replicas = strategy.num_replicas_in_sync
     if replicas == 1:
-        return batches
+        return batches()
+    images = batch_size // replicas
 
     def of_process(context):
         here = replicas // context.num_input_pipelines
         first = here * context.input_pipeline_id
+        whole = batches(rows=range(first * images, (first + here) * images))
 
-        def rows(batch):
-            return {name: tf.reshape(part, tf.concat([[replicas, -1], tf.shape(part)[1:]], 0))[first:first + here]
+        def by_replica(batch):
+            return {name: tf.reshape(part, tf.concat([[here, images], tf.shape(part)[1:]], axis=0))
                     for name, part in batch.items()}
 
         def shaped(part):
-            return {name: tf.ensure_shape(value, [batch.shape[0] // replicas, *batch.shape[1:]])
-                    for (name, value), batch in zip(part.items(), batches.element_spec.values())}
+            return {name: tf.ensure_shape(part[name], [images, *spec.shape[1:]])
+                    for name, spec in whole.element_spec.items()}
 
-        return batches.map(rows).unbatch().map(shaped).prefetch(2 * here)
+        return whole.map(by_replica).unbatch().map(shaped).prefetch(2 * here)
 
     return strategy.distribute_datasets_from_function(of_process)
 

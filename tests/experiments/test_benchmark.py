@@ -226,3 +226,19 @@ def test_memory_over_a_short_training(tmp_path, capsys):
     assert len(result["training"]) == 20 and len(result["evaluations"]) == 2
     assert all(100 < value < 10_000 for value in (*result["training"], *result["evaluations"], result["proposals"]))
     assert "evaluation with 50 proposals an image" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_scaling_on_few_steps(tmp_path, capsys):
+    benchmark.main(["scaling", "--only=workers", "--only=jobs", "--runs=2", "--study_steps=2",
+                    f"--json={tmp_path / 'x.json'}"])
+    result = json.loads((tmp_path / "x.json").read_text())
+    assert len(result["workers"]) == 3 and len(result["jobs"]) == 2
+    for each in (*result["workers"].values(), *result["jobs"].values()):
+        assert each["wall_ms"] > 0 and each["cpu_ms"] > 0
+    assert "two workers, 1 thread each" in capsys.readouterr().out
+
+
+def test_the_exponent_of_a_power_law():
+    from experiments.benchmark.scaling import exponent
+    assert exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)

@@ -18,7 +18,8 @@ pytest.importorskip("ray", reason="pip install 'glimpse[ray]' for Ray's launcher
 
 # A cluster of a process of its own, which kills a node when it is told to.
 CLUSTER = """
-import sys
+import os, sys
+os.environ["RAY_worker_niceness"] = "0"
 from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 node = cluster.add_node(num_cpus=1)

@@ -29,7 +29,7 @@ def trained(bindings, steps):
     with config.configuration("experiments/digits_learned.gin", bindings):
         experiment = Experiment()
         before = np.concatenate([w.ravel() for w in experiment.detector.get_weights()])
-        logs = experiment.trainer.fit(strategies.shared_out(experiment.strategy, experiment.batches(0)),
+        logs = experiment.trainer.fit(experiment.shared_batches(0),
                                       steps_per_epoch=steps, shuffle=False, verbose=0).history
         after = np.concatenate([w.ravel() for w in experiment.detector.get_weights()])
         diagnostics = {name: float(metric.result()) for name, metric in experiment.trainer.diagnostics.items()}

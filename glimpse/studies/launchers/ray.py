@@ -42,13 +42,14 @@ class Ray:
             import ray
         except ImportError as error:
             raise GlimpseError("--launcher=@ray() needs Ray: pip install 'glimpse[ray]'") from error
+        os.environ.setdefault("RAY_worker_niceness", "0")  # as on @local(), not behind all else, as Ray has it
         try:
             ray.init(address=self.address or "local", log_to_driver=False, logging_level="ERROR",
                      configure_logging=False, include_dashboard=False if self.address is None else None)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise GlimpseError(f"ray.address={self.address!r}: no Ray cluster answers there ({text}); start one by `ray "
-                               "start --head`, or leave ray.address out") from error
+            raise GlimpseError(f"ray.address={self.address!r}: no Ray cluster answers there ({text}); start one by "
+                               "`ray start --head`, or leave ray.address out") from error
         self.ray, self.workdir = ray, workdir
         self.token = node.token_in(workdir)
         self.sees = self.token.__enter__()
