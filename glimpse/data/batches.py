@@ -143,8 +143,8 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
         places = (divmod(place, len(examples)) for place in range(step * batch_size, (step + 1) * batch_size))
         indices = [int(order(epoch)[position]) for epoch, position in places]
         variations = [{}] * batch_size if framing is None else framing.variations(batch_size, seed, step)
-        chosen, proposed, sizes, shown = zip(*(placed(index, row in rows, **varied) for row, (index, varied) in enumerate(
-            zip(indices, variations))))
+        chosen, proposed, sizes, shown = zip(*(
+            placed(index, row in rows, **varied) for row, (index, varied) in enumerate(zip(indices, variations))))
         _check_sizes(chosen, sizes, framing)
         random = generator(seed, "rois", step)
         rois = [sampling(p, e.boxes, e.labels, random, e.difficult) for e, p in zip(chosen, proposed)]
