@@ -205,8 +205,8 @@ class GlimpseDetector(keras.Model):
 
         looks = [(each.glimpses[:, -1], *each[3:]) for each in history]
         if rows is not None:
-            looks[1:] = [[tf.tensor_scatter_nd_update(stopped, rows, part) for stopped, part in zip(looks[0], look)]
-                         for look in looks[1:]]
+            looks[1:] = [tuple(tf.tensor_scatter_nd_update(first_part, rows, part)
+                               for first_part, part in zip(looks[0], look)) for look in looks[1:]]
             deltas, policy_inputs = ([tf.scatter_nd(rows, part, [outer[0] * outer[1], part.shape[-1]])
                                       for part in parts] for parts in (deltas, policy_inputs))
 
