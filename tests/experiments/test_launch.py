@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -93,3 +94,10 @@ def test_a_reader_that_has_seen_enough_is_no_fault():
     assert process.stdout.readline() == b"x\n"
     process.stdout.close()
     assert process.stderr.read() == b"" and process.wait() == 128 + 13
+
+
+def test_ctrl_c_among_the_first_imports_says_nothing(tmp_path):
+    (tmp_path / "argparse.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    ended = subprocess.run([sys.executable, "-m", "experiments.train"], env=os.environ | {"PYTHONPATH": str(tmp_path)},
+                           cwd=pathlib.Path(__file__).parents[2], capture_output=True)
+    assert ended.returncode == -signal.SIGINT and ended.stderr == b""
