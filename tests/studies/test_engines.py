@@ -5,6 +5,7 @@ import pytest
 from experiments import sweep
 from glimpse.errors import GlimpseError
 from glimpse.studies.launchers import node
+from glimpse.studies.launchers.ray import Ray
 from glimpse.studies.launchers.slurm import Slurm
 from glimpse.studies.plan import launcher_of
 from tests.experiments.test_sweep import write_study
@@ -50,6 +51,14 @@ def test_without_sbatch_slurm_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(GlimpseError, match="needs the commands sbatch and srun, which are not here"):
         Slurm().begin(tmp_path)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_ray_address_that_nobody_answers_is_refused(tmp_path, address):
+    pytest.importorskip("ray", reason="pip install 'glimpse[ray]' for Ray's launcher")
+    with pytest.raises(GlimpseError, match="ray.address='.*127.0.0.1:1': no Ray cluster answers there") as refused:
+        Ray(address=address).begin(tmp_path)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_directory_that_is_not_shared_is_told_by_its_token(tmp_path, monkeypatch):

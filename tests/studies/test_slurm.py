@@ -25,7 +25,7 @@ def test_a_study_in_processes_of_submitit(tmp_path, tiny, capsys):
 @pytest.mark.slow
 @pytest.mark.skipif(slurm_here.missing() is not None, reason=slurm_here.missing() or "")
 def test_eight_runs_complete_though_a_job_is_queued_again_and_one_cancelled(tmp_path, tiny, monkeypatch):
-    file = write_study(tmp_path, [*tiny, "TRAIN_STEPS = 60"], EIGHT)
+    file = write_study(tmp_path, [*tiny, "TRAIN_STEPS = 30"], EIGHT)
     there, local, cluster = tmp_path / "slurm", tmp_path / "local", tmp_path / "cluster"
     cluster.mkdir()
     with slurm_here.running(cluster) as environment:
@@ -49,7 +49,7 @@ def test_eight_runs_complete_though_a_job_is_queued_again_and_one_cancelled(tmp_
         assert not list(stopped.glob("*/.lock")) and not at_work("%i")
         assert any(stopped.glob("*/checkpoints/ckpt-*"))
     monkeypatch.delenv("SLURM_CONF")
-    write_study(tmp_path, [*tiny, "TRAIN_STEPS = 60"], EIGHT)
+    write_study(tmp_path, [*tiny, "TRAIN_STEPS = 30"], EIGHT)
     sweep.main([f"--gin_file={file}", f"--workdir={local}", "--jobs=2"])
     assert len(results(local)) == 8 and results(there) == results(local)
     assert set(trainings(there).values()) == {1}

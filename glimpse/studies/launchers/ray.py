@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import uuid
 
 import gin
@@ -42,14 +43,13 @@ class Ray:
             import ray
         except ImportError as error:
             raise GlimpseError("--launcher=@ray() needs Ray: pip install 'glimpse[ray]'") from error
+        _check_answers(self.address)
         os.environ.setdefault("RAY_worker_niceness", "0")  # as on @local(), not behind all else, as Ray has it
         try:
             ray.init(address=self.address or "local", log_to_driver=False, logging_level="ERROR",
                      configure_logging=False, include_dashboard=False if self.address is None else None)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise GlimpseError(f"ray.address={self.address!r}: no Ray cluster answers there ({text}); start one by "
-                               "`ray start --head`, or leave ray.address out") from error
+            raise _no_cluster(self.address, error) from error
         self.ray, self.workdir = ray, workdir
         self.token = node.token_in(workdir)
         self.sees = self.token.__enter__()
@@ -86,3 +86,19 @@ class Ray:
         if hasattr(self, "token"):
             self.token.__exit__(None, None, None)
             self.ray.shutdown()
+
+
+def _check_answers(address):
+    """Raises GlimpseError where nothing listens at an address host:port, for which Ray itself waits minutes."""
+    host, _, port = (address or "").rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), timeout=10).close()
+        except (OSError, OverflowError) as error:
+            raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address, error):
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return GlimpseError(f"ray.address={address!r}: no Ray cluster answers there ({text}); start one by `ray start "
+                        "--head`, or leave ray.address out")

@@ -14,6 +14,7 @@ from glimpse.studies.launchers import node
 from glimpse.training import lock
 
 JOBS = ".slurm"  # of a study: what submitit keeps, scripts and its own logs
+STOPPED = 128 + signal.SIGTERM
 GRACE = 20.0  # seconds within which the result of a job is seen that SLURM knows no more
 
 
@@ -27,7 +28,10 @@ class Command:
         command, log, threads, directory, token = self.arguments
         # A job that is queued again keeps its number.
         job = f"slurm-{os.environ.get('SLURM_JOB_ID', os.getpid())}"
-        return node.ran(command, log, threads, directory, job, token)
+        status = node.ran(command, log, threads, directory, job, token)
+        if status == STOPPED:  # cancelled or queued again by SLURM: this is no result, another attempt may follow
+            raise SystemExit(status)
+        return status
 
     def checkpoint(self):
         """What submitit queues at the signal before the end of the job's time; then it leaves `ran` by SystemExit."""
@@ -122,7 +126,7 @@ class Slurm:
             self.unseen.pop(job.job_id, None)
             return None
         if job.job_id in self.stopped:
-            return 128 + signal.SIGTERM
+            return STOPPED
         if time.monotonic() - self.unseen.setdefault(job.job_id, time.monotonic()) < GRACE:
             return None
         self.lost[job.glimpse_name] += 1  # cancelled by somebody, or with its node
