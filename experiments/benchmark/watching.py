@@ -37,6 +37,8 @@ def run(options):
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 step, watching = pool.apply(_train, (options.gin_file, options.gin_param, options.steps,
                                                       options.every if name == "watched" else None))
+                pool.close()
+                pool.join()
             turns[name].append(step)
             seconds += [watching] if watching is not None else []
     return {**turns, "validation_seconds": float(np.mean(seconds)),
