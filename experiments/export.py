@@ -10,6 +10,7 @@ import pathlib
 import shutil
 
 from experiments.launch import check_out, exit_on_error, run_parser, start_tensorflow
+from glimpse import system_faults
 from glimpse.errors import GlimpseError
 from glimpse.files import write_json
 
@@ -24,6 +25,7 @@ def main(arguments=None):
     check_out(flags.out)
     if flags.out.exists() and any(flags.out.iterdir()):
         raise GlimpseError(f"--out={flags.out} is not empty; name another directory")
+    system_faults.check_name(flags.out)
     out = flags.out.resolve()  # "." has no name of its own
     start_tensorflow()
     from glimpse.training.experiment import restored

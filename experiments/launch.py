@@ -73,10 +73,16 @@ def start_tensorflow():
 
     Keras is set to what this program computes in, whatever the user's keras.json says of other programs.
     """
-    with _held_back():
-        import tensorflow as tf
-        tf.config.list_physical_devices()
-        import keras
+    try:
+        with _held_back():
+            import tensorflow as tf
+            tf.config.list_physical_devices()
+            import keras
+    except (AssertionError, AttributeError, TypeError, ValueError) as error:
+        settings = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras") / "keras.json"
+        if not settings.is_file():
+            raise
+        raise GlimpseError(f"{settings}: Keras cannot start with it ({error!r}); remove it, or mend it") from error
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)

@@ -2,13 +2,14 @@
 
 Finished runs are skipped and unfinished ones go on, so a study may be stopped and started again at will. Whatever ends
 this program ends its trainings too, each with a checkpoint. Two sweeps of one study may work side by side: each run is
-done once, and who finds it at work waits for it.
+done once, and who finds it at work waits for it. --launcher takes them to other machines, see docs/scaling.md.
 """
 
 import pathlib
+import shlex
 import sys
 
-from experiments.launch import check_jobs, check_tensorboard, exit_on_error, jobs, parser, start_tensorflow
+from experiments.launch import check_jobs, check_tensorboard, exit_on_error, parser, start_tensorflow
 from glimpse.files import write_json
 
 
@@ -17,7 +18,8 @@ def main(arguments=None):
     flags = parser(__doc__)
     flags.add_argument("--workdir", type=pathlib.Path,
                        help="directory of the study; runs/NAME-OF-THE-STUDY unless given")
-    flags.add_argument("--jobs", type=int, help="runs at a time; one a core unless given")
+    flags.add_argument("--jobs", type=int, help="runs at a time on this machine; one a core unless given")
+    flags.add_argument("--launcher", help="what runs them, '@ray()' or '@slurm()'; this machine unless given")
     flags.add_argument("--split", default="test", help="split whose metrics are reported (default: test)")
     flags.add_argument("--tensorboard", action="store_true",
                        help="let each run write for TensorBoard too; tensorboard --logdir=WORKDIR shows them all")
@@ -27,17 +29,20 @@ def main(arguments=None):
     if flags.tensorboard:
         check_tensorboard()
     start_tensorflow()
-    from glimpse.studies.plan import plan, runs_of
+    from glimpse.studies.plan import launcher_of, plan, runs_of
+    launcher = launcher_of(flags.gin_file, flags.gin_param, flags.launcher, flags.jobs)
     runs = runs_of(flags.gin_file, flags.gin_param)
     workdir = flags.workdir or pathlib.Path("runs") / pathlib.Path(flags.gin_file).stem
     waiting, steps = plan(workdir, runs, flags.split)
     finished = len(runs) - len(waiting)
-    print(f"{len(runs)} runs in {workdir}, {finished} of them finished, {jobs(flags)} at a time", flush=True)
+    print(f"{len(runs)} runs in {workdir}, {finished} of them finished, {launcher.description}", flush=True)
     if flags.only_print:
         for name, (experiment, bindings) in runs.items():
             print(f"{'waiting ' if name in waiting else 'finished'} {name}: {experiment} {' '.join(bindings)}")
+        if flags.launcher:
+            print(*map(shlex.join, waiting.values()), sep="\n")
         return
-    from glimpse.studies.launchers.local import launch
+    from glimpse.studies.launchers.launch import launch
     from glimpse.studies.report.contents import read_contents
     from glimpse.studies.report.document import summary_text, write_report
     workdir.mkdir(parents=True, exist_ok=True)
@@ -45,7 +50,7 @@ def main(arguments=None):
     if flags.tensorboard:
         waiting = {name: [*command, "--tensorboard"] for name, command in waiting.items()}
         print(f"watch them: tensorboard --logdir={workdir}", flush=True)
-    failed = launch(workdir, waiting, steps, jobs(flags),
+    failed = launch(workdir, waiting, steps, launcher,
                     is_waiting=lambda name: bool(plan(workdir, {name: runs[name]})[0]))
     if len(failed) < len(runs):
         contents = read_contents(workdir, flags.split)

@@ -6,6 +6,7 @@ status 75. A finished one is evaluated again where the configuration differs
 in its evaluation alone, and goes on to more TRAIN_STEPS where no schedule in use depends on their number.
 """
 
+import os
 import time
 
 from experiments.launch import check_tensorboard, exit_on_error, parser, start_tensorflow
@@ -25,13 +26,13 @@ def main(arguments=None):
     flags = flags.parse_args(arguments)
     if flags.tensorboard:
         check_tensorboard()
-    if not flags.dry_run:
+    if not flags.dry_run and "TF_CONFIG" not in os.environ:  # several workers write one run
         lock.refuse_if_held(flags.workdir)  # before seconds go by
     start_tensorflow()
     import gin
 
     from glimpse import config
-    from glimpse.training import own_modules, run
+    from glimpse.training import own_modules, run, strategies
     from glimpse.training.experiment import Experiment
     with config.configuration(flags.gin_file, flags.gin_param) as text:
         experiment = Experiment()  # before anything is written: a value that is refused leaves no trace
@@ -42,6 +43,9 @@ def main(arguments=None):
         if flags.dry_run:
             experiment.try_step()
             print(gin.operative_config_str())
+            return
+        if not strategies.is_chief(experiment.strategy):  # all that is written, the chief writes
+            experiment.train(flags.workdir)
             return
         run.refuse_foreign(flags.workdir)
         with lock.held(flags.workdir):

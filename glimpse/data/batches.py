@@ -82,7 +82,7 @@ class RoISampling:
 
 
 def training_batches(examples, proposals, sampling, batch_size, seed, first_step, last_step, framing=None,
-                     features=None):
+                     features=None, rows=None):
     """The batches of the steps first_step .. last_step - 1, each a function of (seed, step) alone.
 
     Every epoch goes once through `examples` in an order of its own. Without a `Framing`, images must have one size.
@@ -100,6 +100,8 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
         features: FeatureCache, whose maps stand in place of the images; None leaves them to the network. An image of
             which a data set tells the `stamp` is read, and looked up by its content, when it is first needed; then no
             more until its stamp changes.
+        rows: a range of the images of a batch that are kept, those of one process of several; None for all. RoIs are
+            drawn for the others too, so that these draw as in the whole batch, but their pixels are not made.
 
     Returns:
         a tf.data.Dataset of dicts: images uint8 [B, H, W, C] or, of `features`, feature_map float32 [B, h, w, D]; sizes
@@ -113,45 +115,51 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
     def order(epoch):
         return generator(seed, "order", epoch).permutation(len(examples))
 
+    rows = range(batch_size) if rows is None else rows
     kept = {}  # (index, flip) -> (the stamp of the image, what `placed` says of it)
 
-    def placed(index, flip):
-        """An example without its image, its proposals, (height, width), and the image or the file of its map."""
+    def placed(index, drawn=True, flip=False, **jitter):
+        """An example without its image, its proposals, (height, width), and the image or the file of its map.
+
+        The last is of no use unless `drawn`.
+        """
         stamp = examples.stamp(index) if features and hasattr(examples, "stamp") else None
         known, found = kept.get((index, flip), (None, None))
-        if stamp is not None and known == stamp and found[3].exists():
+        if stamp is not None and known == stamp and (found[3].exists() or not drawn):
             return found
         example = examples[index]
         proposed = proposals(example.image, example.id)
         if framing is not None:
-            example, proposed, _ = framing.place(example, proposed, flip)
+            example, proposed, _ = framing.place(example, proposed, flip, drawn=drawn, **jitter)
         image = example.image
-        shown = features.path(_stack([image], framing)) if features else image
-        found = example._replace(image=None), proposed, image.shape[:2], shown
-        if stamp is not None:
+        if features and drawn:
+            image = features.path(_stack([image], framing))
+        found = example._replace(image=None), proposed, example.image.shape[:2], image
+        if stamp is not None and drawn:
             kept[index, flip] = stamp, found
         return found
 
     def batch(step):
         places = (divmod(place, len(examples)) for place in range(step * batch_size, (step + 1) * batch_size))
         indices = [int(order(epoch)[position]) for epoch, position in places]
-        flips = [False] * batch_size
-        if framing is not None:
-            flips = generator(seed, "flip", step).random(batch_size) < framing.flip
-        chosen, proposed, sizes, shown = zip(*(placed(index, bool(flip)) for index, flip in zip(indices, flips)))
+        variations = [{}] * batch_size if framing is None else framing.variations(batch_size, seed, step)
+        chosen, proposed, sizes, shown = zip(*(
+            placed(index, row in rows, **varied) for row, (index, varied) in enumerate(zip(indices, variations))))
         _check_sizes(chosen, sizes, framing)
         random = generator(seed, "rois", step)
         rois = [sampling(p, e.boxes, e.labels, random, e.difficult) for e, p in zip(chosen, proposed)]
         objects, object_classes = true_boxes(chosen)
+        shown, here = [shown[row] for row in rows], slice(rows.start, rows.stop)
         return {**({"feature_map": features.load(shown)} if features else {"images": _stack(shown, framing)}),
-                "sizes": np.array(sizes, np.int32), "objects": objects, "object_classes": object_classes,
-                **{name: np.stack(part) for name, part in zip(("rois", "classes", "targets"), zip(*rois))}}
+                "sizes": np.array(sizes, np.int32)[here], "objects": objects[here],
+                "object_classes": object_classes[here],
+                **{name: np.stack(part)[here] for name, part in zip(("rois", "classes", "targets"), zip(*rois))}}
 
     first = batch(first_step)
     shapes = {name: value.shape for name, value in first.items()}
-    shapes |= {"objects": (batch_size, None, 4), "object_classes": (batch_size, None)}
+    shapes |= {"objects": (len(rows), None, 4), "object_classes": (len(rows), None)}
     if not features and framing is not None and framing.canvas is None:
-        shapes["images"] = (batch_size, None, None, shapes["images"][3])
+        shapes["images"] = (len(rows), None, None, shapes["images"][3])
 
     def load(step):
         # Were it stateful, TensorFlow would make one batch at a time and none ahead of its step, so as to be

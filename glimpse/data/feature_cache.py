@@ -30,13 +30,16 @@ class FeatureCache:
                 "Experiment.feature_cache keeps what a frozen backbone gives, but this one is trained, from "
                 f"{backbone.trainable_variables[0].path!r} on: set its train_from = None, or feature_cache = None")
         weights = hashlib.blake2b(digest_size=8)
+        if backbone.layers[-1].compute_dtype != "float32":
+            weights.update(backbone.layers[-1].compute_dtype.encode())
         for values in backbone.get_weights():
             weights.update(np.ascontiguousarray(values))
         self.cache = ArrayCache(
             path_given("Experiment.feature_cache",
                        directory) / f"feature-maps-{backbone.layers[-1].name}-{weights.hexdigest()}",
             (None, None, backbone.output_shape[-1]))
-        self.backbone = tf.function(lambda images: backbone(images))  # three times faster than layer by layer
+        # Three times faster than layer by layer.
+        self.backbone = tf.function(lambda images: tf.cast(backbone(images), tf.float32))
         self._warned = False
 
     def path(self, images):

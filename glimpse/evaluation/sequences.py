@@ -10,7 +10,7 @@ from glimpse.data.batches import evaluation_batches
 from glimpse.data.example import Example
 from glimpse.evaluation.evaluator import graph_of
 from glimpse.geometry.overlaps import pairwise_iou
-from glimpse.network.detector import Detections, suppress
+from glimpse.network.suppression import Detections, suppress
 from glimpse.randomness import stateless_seed
 
 
@@ -159,8 +159,7 @@ def near_objects(followed, least_iou=0.5):
 
 def pooled_glimpses(detector, image, glimpses):
     """What the controller read: the pooled feature map [T, pooled_height, pooled_width, C] of each glimpse [T, 4]."""
-    feature_map = detector.shared_map(image[None])
-    return detector.pool(feature_map, glimpses[None])[0].numpy()
+    return detector.pool_sequence(detector.shared_map(image[None]), tf.constant(glimpses)).numpy()
 
 
 def _sequence(followed, name, proposal, label, place):

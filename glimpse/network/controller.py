@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from glimpse.errors import GlimpseError, real_number, whole_number
+from glimpse.randomness import for_rows
 
 
 class FullyConnected(keras.layers.Layer):
@@ -173,4 +174,5 @@ def dropped(activation: tf.Tensor, rate: float, seed: tf.Tensor | None, layer: i
     """An activation under dropout, from a seed of its own for each layer; as it is without a seed or a rate."""
     if seed is None or not rate:
         return activation
-    return tf.nn.experimental.stateless_dropout(activation, rate, tf.random.fold_in(seed, layer))
+    return activation * for_rows(lambda shape: tf.nn.experimental.stateless_dropout(
+        tf.ones(shape, activation.dtype), rate, tf.random.fold_in(seed, layer)), tf.shape(activation))

@@ -27,6 +27,7 @@ import tensorflow as tf
 
 from glimpse.errors import GlimpseError, one_of, real_number, whole_number
 from glimpse.geometry import boxes
+from glimpse.randomness import for_rows
 
 ROLES = ("learns", "control", "rival", "ceiling")
 
@@ -72,7 +73,7 @@ class LearnedPolicy(keras.layers.Layer):
 
     def __init__(self, deviation=0.05, learnable_deviation=False, initial_delta=(0.0, 0.0, 0.0, 0.0), bound=None,
                  kernel_deviation=0.001, **kwargs):
-        super().__init__(name="policy", **kwargs)
+        super().__init__(name="policy", **{"dtype": "float32"} | kwargs)
         one_of("learned.learnable_deviation", learnable_deviation, (False, True))
         self.schedule = deviation if callable(deviation) else None
         if self.schedule is None:
@@ -88,10 +89,10 @@ class LearnedPolicy(keras.layers.Layer):
             start = bound * np.arctanh(start / bound)
         real_number("learned.kernel_deviation", kernel_deviation, minimum=0)
         self.linear = keras.layers.Dense(
-            4, name="glimpse_head", kernel_initializer=keras.initializers.RandomNormal(0.0, kernel_deviation),
-            bias_initializer=_constant(start))
+            4, name="glimpse_head", dtype="float32", bias_initializer=_constant(start),
+            kernel_initializer=keras.initializers.RandomNormal(0.0, kernel_deviation))
         self.log_deviation = self.add_weight(
-            name="log_deviation", shape=(4,), trainable=learnable_deviation,
+            name="log_deviation", shape=(4,), trainable=learnable_deviation, aggregation="only_first_replica",
             initializer=_constant([math.log(float(deviation(0) if self.schedule else deviation))] * 4))
 
     def begin(self, training_step: tf.Variable | int) -> None:
@@ -113,7 +114,7 @@ class LearnedPolicy(keras.layers.Layer):
         mean = self.mean(self.inputs(situation))
         if not explore:
             return mean
-        return mean + tf.exp(self.log_deviation) * tf.random.stateless_normal(tf.shape(mean), situation.seed)
+        return mean + tf.exp(self.log_deviation) * _normal(tf.shape(mean), situation.seed)
 
     def log_probability(self, inputs: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
         """log N(deltas; mean, deviation^2 I) without the constant: [..., I], [..., 4] -> [...]."""
@@ -152,7 +153,7 @@ class ConstantPolicy(keras.layers.Layer):
     smooth = True
 
     def __init__(self, num_glimpses=gin.REQUIRED, initial_delta=(0.0, 0.0, 0.0, 0.0), **kwargs):
-        super().__init__(name="policy", **kwargs)
+        super().__init__(name="policy", **{"dtype": "float32"} | kwargs)
         further = max(whole_number("learned_constant.num_glimpses", num_glimpses) - 1, 1)
         self.deltas = self.add_weight(
             name="deltas", shape=(further, 4),
@@ -177,16 +178,18 @@ class CandidatePolicy(keras.layers.Layer):
     role = "learns"
 
     def __init__(self, candidates=gin.REQUIRED, **kwargs):
-        super().__init__(name="policy", **kwargs)
+        super().__init__(name="policy", **{"dtype": "float32"} | kwargs)
         self.candidates = np.array(_deltas("candidates.candidates", candidates), np.float32)
-        self.scores = keras.layers.Dense(len(candidates), name="glimpse_head", kernel_initializer="zeros")
+        self.scores = keras.layers.Dense(len(candidates), name="glimpse_head", dtype="float32",
+                                         kernel_initializer="zeros")
 
     def call(self, situation: Situation, explore: bool) -> tf.Tensor:
         """As `LearnedPolicy.call`."""
         inputs = self.inputs(situation)
         scores = self.scored(inputs)
         if explore:  # the maximum after Gumbel noise is a draw from the softmax
-            uniform = tf.random.stateless_uniform(tf.shape(scores), situation.seed, minval=1e-7)
+            uniform = for_rows(lambda shape: tf.random.stateless_uniform(shape, situation.seed, minval=1e-7),
+                               tf.shape(scores))
             scores -= tf.math.log(-tf.math.log(uniform))
         return tf.gather(self.choices(inputs), tf.argmax(scores, axis=-1), batch_dims=1)
 
@@ -295,7 +298,7 @@ class RandomPolicy:
         self.deviation = real_number("random.deviation", deviation, minimum=0)
 
     def __call__(self, situation: Situation, explore: bool) -> tf.Tensor:
-        return self.deviation * tf.random.stateless_normal([tf.shape(situation.hidden)[0], 4], situation.seed)
+        return self.deviation * _normal([tf.shape(situation.hidden)[0], 4], situation.seed)
 
 
 @gin.register("fixed")
@@ -322,6 +325,10 @@ class RepeatPolicy:
 
     def __call__(self, situation: Situation, explore: bool) -> tf.Tensor:
         return tf.zeros([tf.shape(situation.hidden)[0], 4])
+
+
+def _normal(shape, seed):
+    return for_rows(lambda shape: tf.random.stateless_normal(shape, seed), shape)
 
 
 def _deltas(name, values):

@@ -9,12 +9,15 @@ import gin
 from glimpse import config, gin_files
 from glimpse.errors import GlimpseError, whole_number
 from glimpse.files import file_name_of
+from glimpse.studies.launchers import local, ray, slurm  # noqa: F401  configurations choose among them
 from glimpse.studies.runs import axes_in
 from glimpse.training import run
 
+LAUNCHERS = ("local", "ray", "slurm")
+
 
 @gin.configurable
-def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None):
+def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None, launcher=None):
     """The runs of a study.
 
     Args:
@@ -22,6 +25,7 @@ def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None):
         grids: a list of dicts, macro -> list of values; each dict stands for all combinations of its values, the study
             for all of its dicts. A value that begins with @ is a reference, such as "@fixed()".
         bindings: what is the same for all runs, {"TRAIN_STEPS": 500}.
+        launcher: what runs it, @local(), @ray() or @slurm() of `glimpse.studies.launchers`; see `launcher_of`.
 
     Returns:
         {name of the run, such as "NUM_GLIMPSES=3,POLICY=fixed,SEED=0": (experiment, list of gin bindings)}.
@@ -38,13 +42,18 @@ def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None):
         for axis, values in grid.items():
             if not isinstance(axis, str) or not isinstance(values, (list, tuple)) or not values:
                 raise GlimpseError(f"study.grids: {axis} must be a list of values, got {values!r}")
+            if len({_in_gin(value) for value in values}) < len(values):
+                raise GlimpseError(f"study.grids: {axis} lists a value twice, got {values!r}")
+            if axis in (bindings or {}) and all(axis in each for each in grids):
+                raise GlimpseError(f"study.bindings sets {axis}, which study.grids sets for every run; leave one of "
+                                   "them out")
         for values in itertools.product(*grid.values()):
             axes = dict(zip(grid, values))
             name = file_name_of(",".join(f"{axis}={_in_a_name(value)}" for axis, value in axes.items()), most=200)
             planned = experiment, [f"{key}={_in_gin(value)}" for key, value in ((bindings or {}) | axes).items()]
             if list(axes_in(name)) != list(axes):
-                raise GlimpseError(f"study.grids: a run would be called {name!r}, which does not tell its axes: they must "
-                                   "be macros in CAPITALS, of values that are not empty and not as long as that")
+                raise GlimpseError(f"study.grids: a run would be called {name!r}, which does not tell its axes: they "
+                                   "must be macros in CAPITALS, of values that are not empty and not as long as that")
             if runs.setdefault(name, planned) != planned:
                 raise GlimpseError(f"study.grids: two runs would be called {name!r}; leave one of them out")
     return runs
@@ -78,10 +87,7 @@ def runs_of(gin_file, gin_params):
     Returns:
         as `study`.
     """
-    path = gin_files.find(gin_file)
-    macros = set() if path is None else gin_files.macros_set_in(path)
-    of_study = [param for param in gin_params if _name(param).startswith("study.") or _name(param) in macros]
-    of_runs = [param for param in gin_params if param not in of_study]
+    path, of_study, of_runs = _divided(gin_file, gin_params)
     over = [param for param in of_study if _name(param) == "study.bindings"]
     with config.configuration(gin_file, [param for param in of_study if param not in over], root="study"):
         shared = gin.get_bindings(study).get("bindings") or {}
@@ -97,6 +103,41 @@ def runs_of(gin_file, gin_params):
             raise GlimpseError(f"--gin_param={param!r}: {_name(param)} is an axis of the study, whose values "
                                "study.grids lists")
     return {name: (_beside(experiment, path), bindings + of_runs) for name, (experiment, bindings) in runs.items()}
+
+
+def _divided(gin_file, gin_params):
+    """The path of a study's file, the bindings that are the study's, and those that go to every run."""
+    path = gin_files.find(gin_file)
+    macros = set() if path is None else gin_files.macros_set_in(path)
+    of_study = [param for param in gin_params
+                if _name(param).split(".")[0] in ("study", *LAUNCHERS) or _name(param) in macros]
+    return path, of_study, [param for param in gin_params if param not in of_study]
+
+
+def launcher_of(gin_file, gin_params, given=None, jobs=None):
+    """The engine that a study is to run on, see `glimpse.studies.launchers.launch`.
+
+    Args:
+        gin_file, gin_params: as in `runs_of`; bindings such as "ray.cpus = 2" are of the study.
+        given: in place of study.launcher, "@ray()"; @local() where neither says.
+        jobs: in place of local.jobs.
+    """
+    of_study = [param for param in _divided(gin_file, gin_params)[1] if _name(param) != "study.bindings"]
+    if given is not None:
+        if given not in (f"@{name}()" for name in LAUNCHERS):
+            raise GlimpseError(f"--launcher must be one of {', '.join(f'@{name}()' for name in LAUNCHERS)}, got "
+                               f"{given!r}")
+        of_study.append(f"study.launcher = {given}")
+    if jobs is not None:
+        of_study.append(f"local.jobs = {jobs}")
+    with config.configuration(gin_file, of_study, root="study"):
+        launcher = gin.get_bindings(study).get("launcher") or gin.get_configurable(local.Local)()
+        if isinstance(launcher, type) or not hasattr(launcher, "begin"):
+            raise GlimpseError(f"study.launcher must be @local(), @ray() or @slurm(), got {launcher!r}")
+        if jobs is not None and not isinstance(launcher, local.Local):
+            raise GlimpseError(f"--jobs={jobs} is for @local(); {type(launcher).__name__.lower()}.cpus says what a run "
+                               "needs")
+        return launcher
 
 
 def _name(param):

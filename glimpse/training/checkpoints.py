@@ -150,6 +150,9 @@ def _load(path, checkpoint):
 def _fault(path):
     """What is wrong with the files of a checkpoint by its manifest; None where they are as they were written."""
     try:
+        pipes = [each.name for each in path.iterdir() if not each.is_file()]  # to read one would never end
+        if pipes:
+            return f"{pipes[0]} is no regular file"
         manifest = json.loads(read_text(path / MANIFEST))
         if not isinstance(manifest, dict) or not {f"{VARIABLES}.index"} <= manifest.keys():
             return f"{MANIFEST} is damaged"

@@ -66,7 +66,7 @@ class Reinforce:
         self.reward = is_reward("reward", reward)
         self.baseline = one_of("baseline", baseline, BASELINES)
         self.entropy = real_number("entropy", entropy, minimum=0)
-        self.value_head = keras.layers.Dense(1, name="value_head", kernel_initializer="zeros")
+        self.value_head = keras.layers.Dense(1, name="value_head", dtype="float32", kernel_initializer="zeros")
 
     def build(self, detector, policy_optimizer, episodes):
         """Returns E. Raises GlimpseError where the parts do not go together."""

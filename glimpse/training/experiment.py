@@ -12,7 +12,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from glimpse import config, gin_faults
+from glimpse import config, gin_faults, system_faults
 from glimpse.data.batches import training_batches
 from glimpse.data.example import NoSplit, outlines
 from glimpse.data.feature_cache import FeatureCache
@@ -20,6 +20,7 @@ from glimpse.errors import GlimpseError, one_of, whole_number
 from glimpse.evaluation.coco_ap import evaluate_coco
 from glimpse.evaluation.errors_by_kind import errors_by_kind
 from glimpse.evaluation.evaluator import evaluate_detector
+from glimpse.network.detector import FROM_PIXELS
 from glimpse.training import (
     checkpoints,
     estimators,  # noqa: F401  configurations choose among them
@@ -28,6 +29,7 @@ from glimpse.training import (
     parts,
     run,
     stopping,
+    strategies,
 )
 from glimpse.training.board import Board
 from glimpse.training.metrics_log import best_step, read_metrics
@@ -65,6 +67,9 @@ class Experiment:
         validation_images: how many images are looked at then, evenly spaced in the split; the same each time.
         keep: which weights are those of the trained network: of the "last" step, or of the "best" one by that mAP,
             which compares networks of different lengths of training.
+        strategy: devices that share each batch, @mirrored() or @multi_worker(), see `glimpse.training.strategies`; None
+            for one.
+        precision: "float32", or "mixed_bfloat16": layers compute in bfloat16, weights and boxes stay float32.
         trained_on: a TrainedOn, to use a trained network without reading its training data; no setting.
     """
 
@@ -72,7 +77,7 @@ class Experiment:
                  detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
                  framing=None, feature_cache=None, evaluation_batch_size=10, evaluation_splits=run.EVALUATED,
                  coco_ap=False, log_every=25, save_every=100, keep_checkpoints=2, validate_every=None,
-                 validation_images=100, keep="last", trained_on=None):
+                 validation_images=100, keep="last", strategy=None, precision="float32", trained_on=None):
         self.seed = whole_number("seed", seed, minimum=0)
         self.train_steps = whole_number("train_steps", train_steps)
         self.batch_size = whole_number("batch_size", batch_size)
@@ -84,6 +89,7 @@ class Experiment:
         self._check_validation(validate_every, validation_images, keep)
         self.evaluation_splits = _names("Experiment.evaluation_splits", evaluation_splits)
         self.coco_ap = one_of("Experiment.coco_ap", coco_ap, (False, True))
+        self.strategy = strategies.checked(strategy)
         parts.check_given(data, proposals, detector, trainer, sampling, framing)
         if not isinstance(trained_on, (TrainedOn, type(None))):
             raise GlimpseError(f"Experiment.trained_on is no setting, got {trained_on!r}; leave it out")
@@ -97,26 +103,43 @@ class Experiment:
             self.trained_on = self.trained_on._replace(canvas=framing.smallest_canvas(sizes))
         if self.trained_on.canvas:
             self.framing = framing.with_canvas(self.trained_on.canvas)
-        self.detector = detector(num_classes=len(self.trained_on.class_names))
-        parts.check_detector(self.detector)
-        self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
-        parts.check_trainer(self.trainer)
         self.features = None  # nothing is written before a run trains
-        if trained_on is None:
-            with _faults_of_data():
-                next(iter(self.batches(0)))  # so that faults of the data show before anything is written
-        self.trainer.build_on(self.trained_on.image_shape)
+        with self._weights_made_as(one_of("Experiment.precision", precision, ("float32", "mixed_bfloat16"))):
+            self.detector = detector(num_classes=len(self.trained_on.class_names))
+            parts.check_detector(self.detector)
+            self.trainer = trainer(detector=self.detector, foreground_slots=sampling.foreground_slots, seed=self.seed)
+            parts.check_trainer(self.trainer)
+            strategies.check_parts(self.strategy, self.batch_size, getattr(self.trainer, "accumulation", 1))
+            if trained_on is None:
+                with _faults_of_data():
+                    next(iter(self.batches(0)))  # so that faults of the data show before anything is written
+            self.trainer.build_on(self.trained_on.image_shape)
         if feature_cache is not None:
-            if self.detector.pooling == "crop" or (framing is not None and self.framing.canvas is None):
+            if self.detector.pooling in FROM_PIXELS or (framing is not None and self.framing.canvas is None):
                 raise GlimpseError("Experiment.feature_cache needs a shared feature map of one size: "
-                                   "a pooling other than 'crop', and a Framing.canvas; or set it to None")
+                                   f"a pooling other than {' or '.join(map(repr, FROM_PIXELS))}, and a Framing.canvas; "
+                                   "or set it to None")
+            if framing is not None and framing.jitters:
+                raise GlimpseError("Experiment.feature_cache keeps maps of images as they are: set "
+                                   "Framing.least_scale = 1 and Framing.colour_jitter = 0, or feature_cache = None")
             self.features = FeatureCache(feature_cache, self.detector.backbone)
         optimizers = {"optimizer": self.trainer.optimizer}
         if self.trainer.policy_optimizer is not None:
             optimizers["policy_optimizer"] = self.trainer.policy_optimizer
         learned_baseline = {"value_head": self.trainer.estimator.value_head} if self.trainer.learns_values else {}
-        self.checkpoint = tf.train.Checkpoint(detector=self.detector, **optimizers, **learned_baseline)
-        self.checkpoint.save_counter  # noqa: B018  makes the variable that checkpoints of glimpse 0.1 hold
+        with self.strategy.scope():
+            self.checkpoint = tf.train.Checkpoint(detector=self.detector, **optimizers, **learned_baseline)
+            self.checkpoint.save_counter  # noqa: B018  makes the variable that checkpoints of glimpse 0.1 hold
+
+    @contextlib.contextmanager
+    def _weights_made_as(self, precision):
+        """Within, weights are made on all devices of the strategy, and by layers that compute so."""
+        keras.config.set_dtype_policy(precision)
+        try:
+            with self.strategy.scope():
+                yield
+        finally:
+            keras.config.set_dtype_policy("float32")
 
     def _check_validation(self, validate_every, validation_images, keep):
         self.validate_every = None if validate_every is None else whole_number("validate_every", validate_every)
@@ -189,14 +212,18 @@ class Experiment:
         with gin_faults.one_line("the first step", of_values=True):
             with _faults_of_data():
                 features, self.features = self.features, None  # its cache is a directory
-                batch = next(iter(self.batches(0)))
+                batch = next(iter(self.shared_batches(0)))
                 self.features = features
-            self.trainer.train_step(batch)
+            self.strategy.run(self.trainer.train_step, args=(batch,))
 
-    def batches(self, first_step):
+    def batches(self, first_step, rows=None):
         """Batches of the steps from this one on, see `training_batches`."""
         return training_batches(self.training_data, self.proposals, self.sampling, self.batch_size, self.seed,
-                                first_step, self.train_steps, self.framing, self.features)
+                                first_step, self.train_steps, self.framing, self.features, rows)
+
+    def shared_batches(self, first_step):
+        """The same, as `fit` takes them: each device gets its images of a batch."""
+        return strategies.shared_out(self.strategy, functools.partial(self.batches, first_step), self.batch_size)
 
     def restore(self, workdir):
         """Loads the weights that a run keeps; returns their step, 0 where there are none yet.
@@ -235,10 +262,12 @@ class Experiment:
             GlimpseError: where another process trains there, no checkpoint is sound, or a loss is not finite.
             Stopped: after the step during which a signal came, and with a checkpoint.
         """
-        with lock.held(workdir):
+        with lock.held(workdir) if strategies.is_chief(self.strategy) else contextlib.nullcontext():
+            strategies.meet(self.strategy, workdir)
             start, restored = time.perf_counter(), self._restored(workdir)
-            checkpoints.tidy(pathlib.Path(workdir) / run.CHECKPOINTS, restored.damaged)
-            write_trained_on(workdir, self.trained_on)
+            if strategies.is_chief(self.strategy):
+                checkpoints.tidy(pathlib.Path(workdir) / run.CHECKPOINTS, restored.damaged)
+                write_trained_on(workdir, self.trained_on)
             if restored.step >= self.train_steps:
                 self._restore_best(workdir)
                 return 0.0
@@ -252,11 +281,12 @@ class Experiment:
         save = functools.partial(checkpoints.save, pathlib.Path(workdir) / run.CHECKPOINTS, self.checkpoint,
                                  keep=self.keep_checkpoints)
         recorder = Recorder(workdir, save, restored, self.train_steps, self.log_every, self.save_every, signals,
-                            self.validation, self.validate_every, self.keep, board)
+                            self.strategy, self.validation, self.validate_every, self.keep, board)
         try:
-            with _faults_of_data():
+            with _faults_of_data(), strategies.loss_of_worker(self.strategy):
                 self.trainer.fit(
-                    self.batches(restored.step), steps_per_epoch=self.train_steps - restored.step, callbacks=[recorder],
+                    self.shared_batches(restored.step),
+                    steps_per_epoch=self.train_steps - restored.step, callbacks=[recorder],
                     shuffle=False, verbose=1 if sys.stdout.isatty() else 0)  # in a file, metrics.jsonl tells more
         except tf.errors.OpError as error:
             if "must be finite" not in str(error):
@@ -318,6 +348,7 @@ def restored(workdir, allow_import=()):
     Raises:
         GlimpseError: where `workdir` holds no run, or one without a checkpoint.
     """
+    system_faults.check_name(workdir)
     if not (pathlib.Path(workdir) / run.CONFIG).is_file():
         raise GlimpseError(f"--run={workdir} holds no {run.CONFIG}; name the --workdir of a training")
     untrained = GlimpseError(f"--run={workdir} holds no checkpoint yet; train it first")
@@ -326,7 +357,7 @@ def restored(workdir, allow_import=()):
     may_import, directories = own_modules.trusted(workdir, allow_import)
     with config.import_directories(directories), config.configuration(
             pathlib.Path(workdir) / run.CONFIG, may_import=may_import):
-        experiment = Experiment(trained_on=read_trained_on(workdir))
+        experiment = Experiment(trained_on=read_trained_on(workdir), strategy=None)  # it is used on one device
         step = experiment.restore(workdir)
         if not step:
             raise untrained

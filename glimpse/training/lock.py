@@ -16,6 +16,7 @@ except ImportError:  # on Windows nothing is locked
     fcntl = None
 
 LOCK = ".lock"
+JOB = "GLIMPSE_JOB"  # of the environment: what an engine calls this process, and each that it starts in its place
 _mine = set()  # the locks that this process holds
 
 
@@ -31,7 +32,8 @@ def held(workdir):
 
     The system keeps the lock (flock) and frees it when the process ends, however it ends. The file names the holder,
     and is removed at the end. One that names another machine is not taken over: whether the holder lives cannot be
-    told from here, and not every network file system carries locks from one machine to another.
+    told from here, and not every network file system carries locks from one machine to another. Except where it was
+    the same job of an engine that starts one anew only when its machine is lost.
 
     Args:
         workdir: directory of the run.
@@ -58,7 +60,7 @@ def held_by(workdir):
     """Who writes a run, as a text; None where nobody does, as far as its lock tells. Nothing is locked or written."""
     path = pathlib.Path(workdir).resolve() / LOCK
     holder = None if fcntl is None or path in _mine else _read(path)
-    if holder is None or not (_is_elsewhere(holder) or _is_alive(holder)):
+    if holder is None or _is_replaced(holder) or not (_is_elsewhere(holder) or _is_alive(holder)):
         return None
     return _named(holder, path)
 
@@ -81,7 +83,7 @@ def _acquire(path):
                 os.close(descriptor)
                 continue
             holder = _read(path)
-            if holder and (_is_elsewhere(holder) or (not locked and _is_alive(holder))):
+            if holder and not _is_replaced(holder) and (_is_elsewhere(holder) or (not locked and _is_alive(holder))):
                 refuse_if_held(path.parent)
             _write(descriptor)
             return descriptor
@@ -116,7 +118,7 @@ def _is_at(path, descriptor):
 
 def _write(descriptor):
     holder = {"host": platform.node(), "boot": _boot(), "process": os.getpid(), "ticks": _ticks(os.getpid()),
-              "since": time.strftime("%Y-%m-%d %H:%M:%S %Z")}
+              "job": os.environ.get(JOB, ""), "since": time.strftime("%Y-%m-%d %H:%M:%S %Z")}
     text = json.dumps(holder).encode() + b"\n"
     os.pwrite(descriptor, text, 0)
     os.ftruncate(descriptor, len(text))
@@ -142,6 +144,11 @@ def _named(holder, path):
 def _is_elsewhere(holder):
     """Whether the holder ran on another machine; containers on one machine have one boot, and share its locks."""
     return holder["host"] != platform.node() and (holder["boot"] != _boot() or not _boot())
+
+
+def _is_replaced(holder):
+    """Whether an engine has started this process in place of the holder."""
+    return bool(os.environ.get(JOB)) and holder.get("job") == os.environ[JOB] and holder["process"] != os.getpid()
 
 
 def _is_alive(holder):

@@ -8,6 +8,7 @@ import gin
 import tensorflow as tf
 
 from glimpse.geometry import boxes
+from glimpse.training import replicas
 
 BASELINES = ("none", "batch", "group", "learned")
 
@@ -120,9 +121,9 @@ def advantages(returns, mask, baseline, values=None):
     """
     inside = tf.cast(mask, returns.dtype)[:, None, :, None] * tf.ones_like(returns)
     if baseline == "batch":
-        count = tf.maximum(tf.reduce_sum(inside), 1.0)
-        mean = tf.reduce_sum(returns * inside) / count
-        variance = tf.reduce_sum(tf.square(returns - mean) * inside) / count
+        count = tf.maximum(replicas.total(tf.reduce_sum(inside)), 1.0)
+        mean = replicas.total(tf.reduce_sum(returns * inside)) / count
+        variance = replicas.total(tf.reduce_sum(tf.square(returns - mean) * inside)) / count
         returns = (returns - mean) * tf.math.rsqrt(variance + 1e-8)
     elif baseline == "group":
         episodes = tf.cast(tf.shape(returns)[1], returns.dtype)

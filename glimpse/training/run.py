@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from glimpse import config, gin_files
+from glimpse import config, gin_files, system_faults
 from glimpse.errors import GlimpseError
 from glimpse.files import discard, is_leftover, read_text, remove_leftovers, write_whole
 from glimpse.training.lock import LOCK
@@ -64,6 +64,7 @@ def prepare(workdir, text, overwrite=False, splits=()):
 def refuse_foreign(workdir):
     """Raises GlimpseError for a file, and for a directory in which something else than a run stands."""
     workdir = pathlib.Path(workdir)
+    system_faults.check_name(workdir)
     if workdir.exists() and not workdir.is_dir():
         raise GlimpseError(f"--workdir={workdir} is a file; name a directory")
     # A process that was killed before it could write config.gin has left these at most.

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from glimpse.data.batches import RoISampling, evaluation_batches, training_batches
 from glimpse.data.digits import DigitScenes
+from glimpse.data.framing import Framing
 from glimpse.data.proposals import WindowGrid
 from glimpse.errors import GlimpseError
 from glimpse.geometry.overlaps import pairwise_iou
@@ -121,3 +122,14 @@ def test_faults_name_the_parameter_and_the_value():
         RoISampling(rois_per_image=0)
     with pytest.raises(GlimpseError, match="RoISampling.foreground_fraction must lie in .* got 2"):
         RoISampling(foreground_fraction=2)
+
+
+@pytest.mark.parametrize("framing", [None, Framing(short_side=64, longest_side=96)])
+def test_rows_of_a_batch_are_those_of_the_whole(framing):
+    """As processes that share a batch make it, pixels too."""
+    def batch(rows=None):
+        return next(iter(training_batches(SCENES, GRID, RoISampling(rois_per_image=8), 4, 0, 3, 5, framing, rows=rows)))
+
+    whole, parts = batch(), [batch(range(0, 1)), batch(range(1, 4))]
+    for name, values in whole.items():
+        np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), values)

@@ -238,3 +238,19 @@ def test_what_watching_adds_to_a_step(tiny, capsys):
     for kind, line in zip(("wall", "CPU"), lines[2:4]):
         assert line.split()[0] == kind and all(float(each) > 0 for each in line.split()[1:3])
     assert float(lines[4].split()[-2]) > 0
+
+
+@pytest.mark.slow
+def test_scaling_on_few_steps(tmp_path, capsys):
+    benchmark.main(["scaling", "--only=workers", "--only=jobs", "--runs=2", "--study_steps=2",
+                    f"--json={tmp_path / 'x.json'}"])
+    result = json.loads((tmp_path / "x.json").read_text())
+    assert len(result["workers"]) == 3 and len(result["jobs"]) == 2
+    for each in (*result["workers"].values(), *result["jobs"].values()):
+        assert each["wall_ms"] > 0 and each["cpu_ms"] > 0
+    assert "two workers, 1 thread each" in capsys.readouterr().out
+
+
+def test_the_exponent_of_a_power_law():
+    from experiments.benchmark.scaling import exponent
+    assert exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2)

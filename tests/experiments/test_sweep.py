@@ -40,6 +40,23 @@ def test_grids_are_products_and_their_union():
     }
     with pytest.raises(GlimpseError, match="SEED must be a list of values, got 3"):
         study(experiment="x.gin", grids=[{"SEED": 3}])
+    with pytest.raises(GlimpseError, match=r"SEED lists a value twice, got \[0, 1, 0\]"):
+        study(experiment="x.gin", grids=[{"SEED": [0, 1, 0]}])
+
+
+def test_what_is_the_same_for_all_runs_is_no_axis():
+    with pytest.raises(GlimpseError, match="study.bindings sets SEED, which study.grids sets for every run"):
+        study(experiment="x.gin", grids=[{"SEED": [0]}, {"SEED": [1]}], bindings={"SEED": 3})
+    runs = study(experiment="x.gin", grids=[{"SEED": [0]}, {"POLICY": ["@fixed()"]}], bindings={"SEED": 3})
+    assert runs["POLICY=fixed"] == ("x.gin", ["SEED=3", "POLICY=@fixed()"])
+
+
+@pytest.mark.parametrize("binding", ["Experiment.seed = 5", "GlimpseDetector.num_glimpses = 5"])
+def test_what_would_override_an_axis_is_refused_before_anything_runs(tmp_path, tiny, binding, capsys):
+    file = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1, 2], "SEED": [0]}])
+    with pytest.raises(SystemExit):
+        sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}", f"--gin_param={binding}"])
+    assert f"{binding} leaves the macro" in capsys.readouterr().err and not (tmp_path / "study").exists()
 
 
 def test_a_study_runs_reports_its_failure_and_goes_on(tmp_path, tiny, capsys):
@@ -137,7 +154,8 @@ def test_bindings_of_the_command_line_go_to_the_study_or_to_every_run(tmp_path, 
 ])
 def test_a_faulty_study_is_one_line(tmp_path, tiny, capsys, line, message):
     file = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1], "SEED": [0]}])
-    file.write_text(file.read_text() + line + "\n")
+    others = [each for each in file.read_text().splitlines() if each.split(" =")[0] != line.split(" =")[0]]
+    file.write_text("\n".join([*others, line, ""]))
     with pytest.raises(SystemExit) as stop:
         sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}", "--only_print"])
     said = capsys.readouterr().err

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from glimpse.studies.launchers.local import launch
+from glimpse.studies.launchers.launch import launch
+from glimpse.studies.launchers.local import Local
 from glimpse.training import lock
 from glimpse.training.stopping import Stopped
 
@@ -45,7 +46,7 @@ def launched(workdir, seconds, runs=("a", "b", "c", "d"), jobs=2):
         os.dup2(out, 2)
         sys.stdout = open(1, "w")  # pytest's own collects what is printed
         waiting = {name: [sys.executable, "-c", RUN, str(workdir / name), str(seconds)] for name in runs}
-        print(launch(workdir, waiting, dict.fromkeys(waiting, 1), jobs,
+        print(launch(workdir, waiting, dict.fromkeys(waiting, 1), Local(jobs),
                      lambda name: not (workdir / name / "results.json").exists()))
         status = 0
     except Stopped as stop:
@@ -79,7 +80,7 @@ def alive(run):
 
 
 def test_two_launchers_share_the_runs_and_none_is_done_twice(tmp_path):
-    results = [ended(tmp_path, process) for process in [launched(tmp_path, 0.7) for _ in range(2)]]
+    results = [ended(tmp_path, process) for process in [launched(tmp_path, 1.5) for _ in range(2)]]
     assert begun(tmp_path) == dict.fromkeys("abcd", ["begun", "ended"])
     assert any("waiting for " in said and "which is being written by process " in said for _, said in results)
     for status, said in results:  # each tells of all four in the end
