@@ -92,7 +92,7 @@ def _train(gin_file, gin_param, steps, every):
             if part:
                 setattr(part, name, set_apart(getattr(part, name)))
         recorder = Recorder(workdir, lambda **_: None, Restored(0, {}, []), steps, experiment.log_every, steps, [],
-                            experiment.validation, every, board=board)
+                            experiment.strategy, experiment.validation, every, board=board)
         experiment.trainer.fit(experiment.batches(0), steps_per_epoch=steps, callbacks=[Clock(), recorder],
                                shuffle=False, verbose=0)
     validated = (steps - 1) // every + 1 if every else 0
