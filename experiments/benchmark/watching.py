@@ -37,6 +37,8 @@ def run(options):
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 step, watching = pool.apply(_train, (options.gin_file, options.gin_param, options.steps,
                                                       options.every if name == "watched" else None))
+                pool.close()
+                pool.join()
             turns[name].append(step)
             seconds += [watching] if watching is not None else []
     return {**turns, "validation_seconds": float(np.mean(seconds)),
@@ -90,7 +92,7 @@ def _train(gin_file, gin_param, steps, every):
             if part:
                 setattr(part, name, set_apart(getattr(part, name)))
         recorder = Recorder(workdir, lambda **_: None, Restored(0, {}, []), steps, experiment.log_every, steps, [],
-                            experiment.validation, every, board=board)
+                            experiment.strategy, experiment.validation, every, board=board)
         experiment.trainer.fit(experiment.batches(0), steps_per_epoch=steps, callbacks=[Clock(), recorder],
                                shuffle=False, verbose=0)
     validated = (steps - 1) // every + 1 if every else 0

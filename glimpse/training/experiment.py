@@ -272,7 +272,9 @@ class Experiment:
                 self._restore_best(workdir)
                 return 0.0
             with stopping.noted(second_ends=True) as signals, contextlib.ExitStack() as stack:
-                board = stack.enter_context(contextlib.closing(Board(workdir, restored.step))) if tensorboard else None
+                board = None
+                if tensorboard and strategies.is_chief(self.strategy):
+                    board = stack.enter_context(contextlib.closing(Board(workdir, restored.step)))
                 self._fit(workdir, restored, signals, board)
             self._restore_best(workdir)
             return time.perf_counter() - start
