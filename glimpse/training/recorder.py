@@ -5,6 +5,7 @@ import signal
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from glimpse.errors import GlimpseError
 from glimpse.files import naming, sync, write_whole
@@ -39,6 +40,8 @@ class Recorder(keras.callbacks.Callback):
                  validate_every=None, keep="last", board=None):
         super().__init__()
         self.strategy, self.writes = strategy, strategies.is_chief(strategy)
+        if strategies.workers(strategy) > 1:  # each is a sum over the processes: one after another they take a second
+            self._diagnostics = tf.function(self._diagnostics, autograph=False)
         self.workdir, self.save, self.signals = workdir, save, signals
         self.first_step, self.log_window = restored.step, restored.log_window
         self.last_step, self.log_every, self.save_every = last_step, log_every, save_every
@@ -83,8 +86,7 @@ class Recorder(keras.callbacks.Callback):
                                   "with a checkpoint; the same command goes on from there")
 
     def _log(self, step, logs):
-        diagnostics = {name: metric.result() for name, metric in self.model.diagnostics.items()}
-        line = {"step": step} | {name: float(value) for name, value in {**logs, **diagnostics}.items()}
+        line = {"step": step} | {name: float(value) for name, value in {**logs, **self._diagnostics()}.items()}
         if self.writes:
             with naming(self.workdir / METRICS), open(self.workdir / METRICS, "a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
@@ -95,6 +97,9 @@ class Recorder(keras.callbacks.Callback):
         """The step of the best checkpoint that stands, or that is about to be written."""
         there = checkpoints.steps(self.workdir / run.CHECKPOINTS)
         return best_step(read_metrics(self.workdir), {*there, self.step})
+
+    def _diagnostics(self):
+        return {name: metric.result() for name, metric in self.model.diagnostics.items()}
 
     def _window_variables(self):
         """The variables of the means since the last line of the log: {name: variable}."""
