@@ -54,7 +54,7 @@ def one_line(where, of_constructors=False, of_values=False, own=()):
             message = _constructing(error, own)
         else:
             raise
-        if not message.startswith("--"):  # else it is an argument that is at fault, no setting
+        if not re.match("--(?!gin_param)", message):  # else it is another argument that is at fault, no setting
             message = f"{where}: {message}"
         raise GlimpseError(message) from error
 
