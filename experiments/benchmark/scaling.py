@@ -25,7 +25,9 @@ from experiments.benchmark.in_turn import heading, in_new_process, machine, vers
 PARTS = ("workers", "jobs", "steps", "costs")
 SMALL = {"DigitScenes.sizes": {"train": 64, "validation": 16, "test": 16}, "SEED": 0}
 VARIANTS = {"plain": {}, "accumulation 4": {"Trainer.accumulation": 4}, "bfloat16": {
-    "Experiment.precision": "mixed_bfloat16"}, "compiled": {"Trainer.jit_compile": True}}
+    "Experiment.precision": "mixed_bfloat16"}, "compiled": {"Trainer.jit_compile": True},
+    "64 images": {"Experiment.batch_size": 64},
+    "64 images, accumulation 8": {"Experiment.batch_size": 64, "Trainer.accumulation": 8}}
 AXES = {
     "T": [(glimpses, {"NUM_GLIMPSES": glimpses}) for glimpses in (1, 2, 3, 5)],
     "RoIs of an image (training), stride of the windows (evaluation)": [(rois, {
