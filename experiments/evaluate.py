@@ -38,7 +38,7 @@ def main(arguments=None):
     with restored(flags.run, flags.allow_import) as (experiment, step):
         start = time.perf_counter()
         result = experiment.evaluate(flags.split, flags.confidence, flags.iterations)
-        whole = flags.confidence is None and not flags.iterations and step == experiment.train_steps
+        whole = flags.confidence is None and not flags.iterations and experiment.trained_steps == experiment.train_steps
         if whole and flags.split not in run.read_results(flags.run).get("metrics", {}):
             try:
                 with lock.held(flags.run):

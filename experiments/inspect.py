@@ -156,8 +156,8 @@ def table_of_splits(counts):
             "objects": len(each.labels), "of them difficult": int(each.difficult.sum()),
             "objects an image": f"{np.median(each.objects):.0f} (up to {each.objects.max()})",
             "defects left out": sum(map(len, each.faults.values())),
-            "width × height": f"{width} × {height}" + (f" ({most} images), {len(sizes) - 1} other sizes"
-                                                       if len(sizes) > 1 else "")})
+            "width × height": f"{width} × {height}" + (
+                f" ({most} images), {len(sizes) - 1} other size{'s'[:len(sizes) != 2]}" if len(sizes) > 1 else "")})
     return pd.DataFrame(rows)
 
 

@@ -7,7 +7,7 @@ argument take no seconds then.
 import argparse
 import contextlib
 import functools
-import importlib
+import importlib.util
 import os
 import pathlib
 import signal
@@ -62,15 +62,27 @@ def check_out(out):
         raise GlimpseError(f"--out={out}: {file} is a file; name a directory")
 
 
+def check_tensorboard():
+    """Raises GlimpseError where the package that writes for TensorBoard is missing."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise GlimpseError("--tensorboard needs a package: python -m pip install -e '.[tensorboard]'")
+
+
 def start_tensorflow():
     """Imports TensorFlow; what it says in C++ of itself and of the devices that it looks for is shown if that fails.
 
     Keras is set to what this program computes in, whatever the user's keras.json says of other programs.
     """
-    with _held_back():
-        import tensorflow as tf
-        tf.config.list_physical_devices()
-        import keras
+    try:
+        with _held_back():
+            import tensorflow as tf
+            tf.config.list_physical_devices()
+            import keras
+    except (AssertionError, AttributeError, TypeError, ValueError) as error:
+        settings = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras") / "keras.json"
+        if not settings.is_file():
+            raise
+        raise GlimpseError(f"{settings}: Keras cannot start with it ({error!r}); remove it, or mend it") from error
     keras.config.set_image_data_format("channels_last")
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)

@@ -9,7 +9,7 @@ import pathlib
 import shlex
 import sys
 
-from experiments.launch import check_jobs, exit_on_error, parser, start_tensorflow
+from experiments.launch import check_jobs, check_tensorboard, exit_on_error, parser, start_tensorflow
 from glimpse.files import write_json
 
 
@@ -21,9 +21,13 @@ def main(arguments=None):
     flags.add_argument("--jobs", type=int, help="runs at a time on this machine; one a core unless given")
     flags.add_argument("--launcher", help="what runs them, '@ray()' or '@slurm()'; this machine unless given")
     flags.add_argument("--split", default="test", help="split whose metrics are reported (default: test)")
+    flags.add_argument("--tensorboard", action="store_true",
+                       help="let each run write for TensorBoard too; tensorboard --logdir=WORKDIR shows them all")
     flags.add_argument("--only_print", action="store_true", help="print the plan and stop")
     flags = flags.parse_args(arguments)
     check_jobs(flags)
+    if flags.tensorboard:
+        check_tensorboard()
     start_tensorflow()
     from glimpse.studies.plan import launcher_of, plan, runs_of
     launcher = launcher_of(flags.gin_file, flags.gin_param, flags.launcher, flags.jobs)
@@ -43,6 +47,9 @@ def main(arguments=None):
     from glimpse.studies.report.document import summary_text, write_report
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(workdir / "study.json", {"study": str(flags.gin_file), "runs": list(runs)})
+    if flags.tensorboard:
+        waiting = {name: [*command, "--tensorboard"] for name, command in waiting.items()}
+        print(f"watch them: tensorboard --logdir={workdir}", flush=True)
     failed = launch(workdir, waiting, steps, launcher,
                     is_waiting=lambda name: bool(plan(workdir, {name: runs[name]})[0]))
     if len(failed) < len(runs):

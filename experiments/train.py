@@ -9,7 +9,7 @@ in its evaluation alone, and goes on to more TRAIN_STEPS where no schedule in us
 import os
 import time
 
-from experiments.launch import exit_on_error, parser, start_tensorflow
+from experiments.launch import check_tensorboard, exit_on_error, parser, start_tensorflow
 from glimpse.training import lock
 
 
@@ -19,8 +19,13 @@ def main(arguments=None):
     flags.add_argument("--workdir", required=True, help="directory of the run; an unfinished run in it goes on")
     flags.add_argument("--dry_run", action="store_true",
                        help="build everything, train one step in memory, print the configuration, write nothing")
+    flags.add_argument("--tensorboard", action="store_true",
+                       help="also write the log for TensorBoard, into WORKDIR/tensorboard: scalars and, each time that "
+                            "the run is validated, the glimpses at four objects")
     flags.add_argument("--overwrite", action="store_true", help="replace the run that stands in --workdir")
     flags = flags.parse_args(arguments)
+    if flags.tensorboard:
+        check_tensorboard()
     if not flags.dry_run and "TF_CONFIG" not in os.environ:  # several workers write one run
         lock.refuse_if_held(flags.workdir)  # before seconds go by
     start_tensorflow()
@@ -47,16 +52,16 @@ def main(arguments=None):
             workdir = run.prepare(flags.workdir, text, flags.overwrite, experiment.evaluation_splits)
             for name in own_modules.write_note(workdir, text, flags.gin_file):
                 print(f"warning: {name} has changed since this run began")
-            train(experiment, workdir, text)
+            train(experiment, workdir, text, flags.tensorboard)
 
 
-def train(experiment, workdir, text):
+def train(experiment, workdir, text, tensorboard=False):
     """Trains an experiment in a prepared directory, evaluates it, and writes its results.json."""
     import gin
 
     from glimpse.files import write_whole
     from glimpse.training import results, run
-    seconds = {"train": experiment.train(workdir)}
+    seconds = {"train": experiment.train(workdir, tensorboard)}
     start = time.perf_counter()
     # Of another evaluation than before, all is evaluated again.
     same = run.read_config(workdir) == text

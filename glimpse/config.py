@@ -101,10 +101,13 @@ def _parse(path, gin_params, root, may_import):
     given = [gin_files.binding(param) for param in gin_params]
     _own.extend([each for each in statements if not gin_files.is_shipped(each.location.filename)] + given)
     if may_import is None:
+        _check_lost(statements)
         _check_scopes(statements, given)
         _check_macros(statements, given)
     for param in gin_params:
         gin.parse_config(param)
+    if may_import is None:
+        _check_cut_off(statements, given)
     gin_faults.check_parameters()
     gin.finalize()
 
@@ -136,10 +139,65 @@ def _check_root(statements, root):
         raise GlimpseError("is a study; experiments.sweep runs it, and its study.experiment names the experiment")
     if root not in set_here and "Experiment" in set_here:
         raise GlimpseError("is an experiment; experiments.train runs it, and a study names it as study.experiment")
+    for each in gin_files.bindings(statements) if root == "study" and root in set_here else ():
+        if each.arg_name and each.selector.rsplit(".")[-1] != root:
+            raise GlimpseError(f"{gin_files.place_of(each)}: {gin_files.name_of(each)} has no effect on the runs of a "
+                               "study; write it into the experiment's file, or into study.bindings, {'NAME': value}")
     if root not in set_here:
         cure = ("include a file that does, such as 'experiments/digits.gin'" if root == "Experiment" else
                 "write study.experiment and study.grids")
         raise GlimpseError(f"sets nothing of {root}; {cure}")
+
+
+def _full_name(statement):
+    """As `name_of`, with the configurable's whole name: Adam and keras.optimizers.Adam are one."""
+    if not statement.arg_name:
+        return gin_files.name_of(statement)
+    return gin_files.name_of(statement._replace(selector=gin.config._REGISTRY.get_match(statement.selector).selector))
+
+
+def _check_lost(statements):
+    """Raises GlimpseError where a later line replaces a value of the user's own, but not in a file that includes it."""
+    last, above = {}, {}  # {name: its statement so far}; {file: the files that include it}
+    for each in statements:
+        file = each.location.filename
+        if isinstance(each, config_parser.IncludeStatement):
+            included = str(gin_files.find(each.filename, pathlib.Path(file).parent))
+            above[included] = above.get(included, set()) | above.get(file, set()) | {file}
+        elif isinstance(each, config_parser.BindingStatement):
+            name = _full_name(each)
+            before = last.get(name, each)
+            last[name], set_at = each, before.location.filename
+            if before.value == each.value or gin_files.is_shipped(set_at) or file in above.get(set_at, ()):
+                continue
+            cure = "keep one of them" if file == set_at else "write it after the include"
+            raise GlimpseError(f"{gin_files.place_of(before)}: {gin_files.name_of(each)} = {before.value!r} is lost, "
+                               f"for {gin_files.place_of(each)} sets it to {each.value!r}; {cure}")
+
+
+def _check_cut_off(statements, given):
+    """Raises GlimpseError where a binding of the user's own leaves a macro without effect, whose value is then untrue.
+
+    Results tell the macros of a run. What is looked at are the parts that every run has. A directory may be another one
+    for the features alone.
+    """
+    last, cut = {}, {}
+    for each in gin_files.bindings(statements) + given:
+        name = _full_name(each)
+        before, last[name] = last.get(name), each
+        own = each in given or not gin_files.is_shipped(each.location.filename)
+        if own and before and _of_every_run(name) and each.arg_name != "feature_cache":
+            cut |= {macro: each for macro in gin_files.macros_in(before.value)
+                    if before.value == gin_files.macro(macro)}
+    used = {macro for name, each in last.items() if _of_every_run(name) for macro in gin_files.macros_in(each.value)}
+    for macro, each in cut.items():
+        if macro not in used:
+            raise GlimpseError(f"{gin_files.place_of(each)}: {gin_files.name_of(each)} = {each.value!r} leaves the "
+                               f"macro {macro} without effect; write {macro} = {each.value!r}")
+
+
+def _of_every_run(name):
+    return name.split(".")[-2:-1] in (["Experiment"], ["GlimpseDetector"], ["Trainer"])
 
 
 def _check_macros(statements, given):
@@ -178,7 +236,8 @@ def _check_scopes(statements, given):
             raise GlimpseError(f"{name} is how gin itself calls a macro; write NAME = value")
         for part in each.scope.split("/") if each.scope and each.arg_name and not own_modules else ():
             if part not in known:
-                raise GlimpseError(f"{name}: nothing has the scope {part!r}; there are {gin_faults.closest(part, known)}")
+                raise GlimpseError(f"{name}: nothing has the scope {part!r}; there are "
+                                   f"{gin_faults.closest(part, known)}")
 
 
 def _check_circle(name, values):
@@ -239,11 +298,17 @@ def resolved(value):
 
 
 def _used():
-    """What has been read so far, {"glimpse.network.policies.learned": {"deviation"}}; of macros {"SEED": {"value"}}."""
+    """What has been read so far, {"glimpse.network.policies.learned": {"deviation"}}; of macros {"SEED": {"value"}}.
+
+    What was read in a scope counts for it, for those around it, and without one: "policy/keras.optimizers.Adam".
+    """
     used = {}
     # A reference in a macro is called in the scope of that macro.
     for (scope, selector), parameters in gin.config._OPERATIVE_CONFIG.items():
-        used.setdefault(scope if selector == "gin.macro" else selector, set()).update(parameters)
+        parts = scope.split("/") if scope and selector != "gin.macro" else []
+        names = ["/".join([*parts[:end], selector]) for end in range(len(parts) + 1)]
+        for name in [scope] if selector == "gin.macro" else names:
+            used.setdefault(name, set()).update(parameters)
     return used
 
 
@@ -251,11 +316,10 @@ def unused_bindings():
     """The user's own bindings and macros that nothing has read so far, such as those of a part that is not used."""
     used, names = _used(), []
     for each in gin_files.bindings(_own):
+        name, parameter = _full_name(each), "value"
         if each.arg_name:
-            selector, parameter = gin.config._REGISTRY.get_match(each.selector).selector, each.arg_name
-        else:
-            selector, parameter = gin_files.name_of(each), "value"
-        if parameter not in used.get(selector, ()):
+            name, _, parameter = name.rpartition(".")
+        if parameter not in used.get(name, ()):
             names.append(gin_files.name_of(each))
     return sorted(set(names))
 

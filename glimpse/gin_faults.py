@@ -15,6 +15,7 @@ from glimpse.errors import GlimpseError
 
 _OURS = pathlib.Path(__file__).resolve().parents[1]
 _LIBRARIES = [pathlib.Path(path).resolve() for path in {sys.prefix, *sysconfig.get_paths().values()}]
+_PACKAGES = {"site-packages", "dist-packages"}  # also the user's, and those of another environment that .pth files name
 _REQUIRED = re.compile(r"Required bindings for `([\w.]+)` not provided in config: \[(.*?)\]")
 _CALL = "In call to configurable '"
 
@@ -22,6 +23,8 @@ _CALL = "In call to configurable '"
 @contextlib.contextmanager
 def one_line(where, of_constructors=False, of_values=False, own=()):
     """Turns an exception inside the `with` into a GlimpseError of one line that begins with `where`.
+
+    One that begins with an argument of the program, such as --image, stays as it is.
 
     Args:
         where: text, what the user gave.
@@ -51,7 +54,9 @@ def one_line(where, of_constructors=False, of_values=False, own=()):
             message = _constructing(error, own)
         else:
             raise
-        raise GlimpseError(f"{where}: {message}") from error
+        if not re.match("--(?!gin_param)", message):  # else it is another argument that is at fault, no setting
+            message = f"{where}: {message}"
+        raise GlimpseError(message) from error
 
 
 def closest(name, names, most=None):
@@ -146,18 +151,24 @@ def _constructing(error, own):
     values = [f"{name}.{parameter} = {str(value)[:60]}" for (_, selector), bindings in gin.config._CONFIG.items()
               if selector.rsplit(".")[-1] == name and name != "Experiment" for parameter, value in bindings.items()]
     without_call = _without_call(own)
+    called = [f"{each} = @{name}" for each, value in _references() if each in own and value.evaluate
+              and value.selector.rsplit(".")[-1] == name] if "required positional argument" in said else ()
     return "".join([
         f"{name} cannot be made: {said}{_place(error)}", f"; it was given {', '.join(values)}" if values else "",
-        f"; perhaps () is missing: {', '.join(without_call)}" if without_call else ""])
+        f"; perhaps () is missing: {', '.join(without_call)}" if without_call else "",
+        f"; perhaps () is too much: {', '.join(called)}" if called else ""])
 
 
 def _without_call(own):
     """The user's own references without (), as they would be with it: ["POLICY = @learned()"]."""
-    found = {(scope if selector == "gin.macro" else f"{selector.rsplit('.')[-1]}.{parameter}"): value
-             for (scope, selector), bindings in gin.config._CONFIG.items()
-             for parameter, value in bindings.items()
-             if isinstance(value, gin.config.ConfigurableReference) and not value.evaluate}
-    return [f"{name} = {value}()" for name, value in found.items() if name in own]
+    return [f"{name} = {value}()" for name, value in _references() if name in own and not value.evaluate]
+
+
+def _references():
+    """Pairs of a name, such as "POLICY" or "Experiment.data", and the reference that it is set to."""
+    return [(scope if selector == "gin.macro" else f"{selector.rsplit('.')[-1]}.{parameter}", value)
+            for (scope, selector), bindings in gin.config._CONFIG.items() for parameter, value in bindings.items()
+            if isinstance(value, gin.config.ConfigurableReference)]
 
 
 def _frames(error):
@@ -182,6 +193,7 @@ def _in_own_code(error, called=False):
             called = True
         elif called and path.is_file():
             parents = path.resolve().parents
-            if not {_OURS / "glimpse", _OURS / "experiments", *_LIBRARIES} & set(parents):
+            libraries = {_OURS / "glimpse", _OURS / "experiments", *_LIBRARIES} & set(parents)
+            if not libraries and not _PACKAGES & set(path.parts):
                 return True
     return False

@@ -3,8 +3,11 @@
 Configurations are looked for, checked and compared by this.
 """
 
+import contextlib
 import functools
+import io
 import pathlib
+import tokenize
 from typing import NamedTuple
 
 from gin import config_parser
@@ -76,9 +79,23 @@ def _statements_of(text, name):
         parser._filename = name  # gin takes it from a file object alone
         yield from (each for each in parser if not isinstance(each, config_parser.BlockDeclaration))
     except Exception as error:  # of the parser, of the tokenizer, of ast.literal_eval
-        line, lines = getattr(error, "lineno", None), text.split("\n")
+        line, lines = getattr(error, "lineno", None) or _unclosed(text, error), text.split("\n")
         content = getattr(error, "text", None) or (lines[line - 1] if line and line <= len(lines) else text)
         raise GlimpseError(f"{name}{f', line {line}' * bool(line)}: {gin_faults.cure(content[:200], error)}") from error
+
+
+def _unclosed(text, error):
+    """The line of a bracket or text that is opened and never closed; None where the error is another one."""
+    if not isinstance(error, tokenize.TokenError):
+        return None
+    opened = []
+    with contextlib.suppress(tokenize.TokenError):
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.string in ("(", "[", "{"):
+                opened.append(token.start[0])
+            elif token.string in (")", "]", "}") and opened:
+                opened.pop()
+    return opened[-1] if opened else error.args[1][0]
 
 
 def binding(param):
@@ -122,6 +139,11 @@ def _flat(value):
 def macros_in(value):
     """The names of the macros that a value refers to."""
     return [each.text[1:] for each in _flat(value) if isinstance(each, Reference) and each.text[0] == "%"]
+
+
+def macro(name):
+    """The reference %NAME."""
+    return Reference(f"%{name}")
 
 
 def scopes_in(value):

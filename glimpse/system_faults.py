@@ -9,6 +9,8 @@ import os
 import re
 import sys
 
+from glimpse.errors import GlimpseError
+
 _CURES = {
     errno.ENOSPC: "make room there, and give the same command again",
     errno.EDQUOT: "make room there, and give the same command again",
@@ -35,10 +37,25 @@ def line_of(error):
     if isinstance(error, OSError):
         number = {errno.EWOULDBLOCK: errno.EAGAIN}.get(error.errno, error.errno)
         return _line(number, error.filename, error.strerror) if number in _CURES else None
+    if isinstance(error, UnicodeEncodeError) and _locale():
+        return f"{error.object!a}: {_locale()}"
     tensorflow = sys.modules.get("tensorflow")
     if tensorflow is not None and isinstance(error, tensorflow.errors.OpError):
         return _line_of_text(str(error))
     return None
+
+
+def check_name(path):
+    """Raises GlimpseError for a path that TensorFlow, which takes all as UTF-8, would write elsewhere."""
+    if _locale() and not str(path).isascii():
+        raise GlimpseError(f"{str(path)!a}: {_locale()}")
+
+
+def _locale():
+    """What to do about a locale that is not UTF-8; None where it is."""
+    encoding = sys.getfilesystemencoding()
+    return None if encoding == "utf-8" else (f"the locale's encoding is {encoding}, and the names of files here are "
+                                             "read as UTF-8; set PYTHONUTF8=1")
 
 
 def _line_of_text(text):

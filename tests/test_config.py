@@ -101,6 +101,14 @@ def test_bindings_that_nothing_uses_are_found(tiny):
         assert config.unused_bindings() == []
 
 
+def test_a_binding_of_a_scope_is_used_in_that_scope(tiny):
+    """Experiment is in no scope, and of the two optimizers one is."""
+    bindings = ["ESTIMATOR = @reinforce()", "POLICY_OPTIMIZER = @policy/keras.optimizers.Adam()"]
+    with config.configuration(FILE, [*tiny, *bindings, "policy/Experiment.seed = 3", "policy/Adam.epsilon = 1e-3"]):
+        Experiment()
+        assert config.unused_bindings() == ["policy/Experiment.seed"]
+
+
 def said_of(path, params=(), root="Experiment"):
     with pytest.raises(GlimpseError) as error:
         with config.configuration(path, params, root):
@@ -126,6 +134,41 @@ def test_a_misspelt_macro_in_a_file_of_ones_own_is_refused(tmp_path):
     assert "is made of itself" in said_of(path)
 
 
+DIGITS = "include 'experiments/digits.gin'\n"
+
+
+@pytest.mark.parametrize("text, message", [
+    (DIGITS + "SEED = 3\nSEED = 4\n", "line 2: SEED = 3 is lost, for .*mine.gin, line 3 sets it to 4; keep one of"),
+    (DIGITS + "Adam.epsilon = 1e-3\nkeras.optimizers.Adam.epsilon = 1e-4\n", "Adam.epsilon = 0.001 is lost"),
+    ("SEED = 3\n" + DIGITS, "SEED = 3 is lost, for .*from_nothing.gin, line .* it to 0; write it after the include"),
+    (DIGITS + "SEED = 3\ninclude 'base.gin'\n", "line 2: SEED = 3 is lost, for .*base.gin, line 1 sets it to 5"),
+    (DIGITS + "include 'base.gin'\nSEED = 3\ninclude 'more.gin'\n", "line 3: SEED = 3 is lost, for .*base.gin, line 1"),
+])
+def test_a_value_that_a_later_line_takes_back_is_refused(tmp_path, text, message):
+    write(tmp_path / "base.gin", "SEED = 5\n")
+    write(tmp_path / "more.gin", "include 'base.gin'\n")
+    assert re.search(message, said_of(write(tmp_path / "mine.gin", text)))
+
+
+def test_a_file_may_set_again_what_it_includes(tmp_path):
+    write(tmp_path / "base.gin", DIGITS + "SEED = 5\nTRAIN_STEPS = 7\n")
+    path = write(tmp_path / "mine.gin", "include 'base.gin'\nSEED = 3\nTRAIN_STEPS = 7\nTRAIN_STEPS = 7\n")
+    with config.configuration(path, ["SEED = 2", "SEED = 1"]):
+        assert config.macros()["SEED"] == 1
+
+
+@pytest.mark.parametrize("name, value, macro", [
+    ("Experiment.seed", "5", "SEED"), ("Experiment.train_steps", "5", "TRAIN_STEPS"),
+    ("GlimpseDetector.num_glimpses", "5", "NUM_GLIMPSES"), ("Trainer.estimator", "@reinforce()", "ESTIMATOR")])
+def test_a_binding_that_leaves_a_macro_without_effect_is_refused(tmp_path, name, value, macro):
+    """Results and tables tell the macros of a run: SEED = 0 would be untrue."""
+    told = f"{name} = {value} leaves the macro {macro} without effect; write {macro} = {value}"
+    assert told in said_of(FILE, [f"{name} = {value}"])
+    assert told in said_of(write(tmp_path / "mine.gin", f"{DIGITS}{name} = {value}\n"))
+    with config.configuration(FILE, [f"{name} = %{macro}", "Adam.epsilon = 1e-3"]):  # both are as good as before
+        pass
+
+
 def test_a_macro_of_a_macro_has_its_value(tmp_path):
     path = write(tmp_path / "mine.gin", "include 'experiments/digits.gin'\nSTEPS = 3\nTRAIN_STEPS = %STEPS\n")
     with config.configuration(path):
@@ -135,7 +178,7 @@ def test_a_macro_of_a_macro_has_its_value(tmp_path):
 
 
 def test_what_a_file_includes_is_looked_for_beside_it_then_here_then_among_the_shipped_ones(tmp_path, monkeypatch):
-    write(tmp_path / "mine" / "parts" / "base.gin", "include 'more.gin'\ninclude 'experiments/digits.gin'\nSEED = 5\n")
+    write(tmp_path / "mine" / "parts" / "base.gin", "include 'experiments/digits.gin'\ninclude 'more.gin'\nSEED = 5\n")
     write(tmp_path / "mine" / "parts" / "more.gin", "NUM_GLIMPSES = 4\n")
     write(tmp_path / "mine" / "mine.gin", "include 'parts/base.gin'\n")
     write(tmp_path / "here" / "data" / "digits.gin", "a file that only a shipped one could mean\n")
@@ -151,9 +194,9 @@ def test_what_a_file_includes_is_looked_for_beside_it_then_here_then_among_the_s
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
 def test_a_gin_file_is_utf8_with_or_without_a_byte_order_mark(tmp_path, encoding):
-    path = write(tmp_path / "mine.gin", "SEED = 3\ninclude 'experiments/digits.gin'\nREWARD = 'größe'\n", encoding)
+    path = write(tmp_path / "mine.gin", f"STEPS = 3\n{DIGITS}TRAIN_STEPS = %STEPS\nREWARD = 'größe'\n", encoding)
     with config.configuration(path):
-        assert config.macros()["REWARD"] == "größe"
+        assert config.macros()["REWARD"] == "größe" and config.macros()["TRAIN_STEPS"] == 3
     write(path, "# größe\n", "latin-1")
     assert "it must be a text in UTF-8" in said_of(path)
 
@@ -178,6 +221,8 @@ def test_a_slip_is_told_with_what_there_is_and_what_to_write(binding, message):
 def test_a_slip_in_a_file_is_told_with_its_line(tmp_path):
     path = write(tmp_path / "mine.gin", "include 'experiments/digits.gin'\nPOLICY = learned\n")
     assert f"{path}, line 2: cannot read 'POLICY = learned': a text needs quotes" in said_of(path)
+    write(path, "include 'experiments/digits.gin'\n\nWindowGrid.sizes = (20,\n  30\n")
+    assert f"{path}, line 3: cannot read 'WindowGrid.sizes = (20,'" in said_of(path)
     write(path, "import modul_of_nobody\ninclude 'experiments/digits.gin'\n")
     assert "No module named 'modul_of_nobody'" in said_of(path) and "beside the gin file" in said_of(path)
 
@@ -185,6 +230,9 @@ def test_a_slip_in_a_file_is_told_with_its_line(tmp_path):
 def test_a_study_is_no_experiment_and_an_experiment_no_study(tmp_path):
     assert "is a study; experiments.sweep runs it" in said_of("studies/glimpse_count_quick.gin")
     assert "is an experiment; experiments.train runs it" in said_of(FILE, root="study")
+    path = write(tmp_path / "study.gin", "study.experiment = 'x.gin'\nstudy.grids = []\nExperiment.batch_size = 3\n")
+    assert "study.gin, line 3: Experiment.batch_size has no effect on the runs of a study; write" in said_of(
+        path, root="study")
     assert "sets nothing of Experiment; include a file that does" in said_of(write(tmp_path / "x.gin", "# empty\n"))
 
 
@@ -202,6 +250,26 @@ def test_what_has_no_value_is_named(tmp_path):
             Experiment()
     path = write(path, "import glimpse.data.coco\ninclude 'experiments/digits.gin'\nExperiment.data = @COCO\n")
     with pytest.raises(GlimpseError, match="gives no value to COCO"):
+        with config.configuration(path):
+            Experiment()
+
+
+@pytest.mark.parametrize("binding, cure", [
+    ("Experiment.data = @DigitScenes()", "perhaps () is too much: Experiment.data = @DigitScenes"),
+    ("FUSION = @max()", "perhaps () is too much: FUSION = @max")])
+def test_a_part_that_its_user_is_to_build(tiny, binding, cure):
+    with pytest.raises(GlimpseError, match=re.escape(cure)):
+        with config.configuration(FILE, [*tiny, binding]):
+            Experiment()
+
+
+def test_libraries_of_another_environment_are_no_modules_of_ones_own(tmp_path, monkeypatch):
+    """As those of the user, or of an environment that a .pth file names."""
+    write(tmp_path / "lib" / "site-packages" / "library_elsewhere.py",
+          "import gin\n\n\n@gin.register\ndef broken_library():\n    return 'a' + 1\n")
+    monkeypatch.syspath_prepend(tmp_path / "lib" / "site-packages")
+    path = write(tmp_path / "mine.gin", f"import library_elsewhere\n{DIGITS}POLICY = @broken_library()\n")
+    with pytest.raises(GlimpseError, match="broken_library cannot be made: can only concatenate str"):
         with config.configuration(path):
             Experiment()
 

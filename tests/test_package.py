@@ -9,8 +9,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[1]
 # From the ground up; the rooms of one floor do not know each other.
 FLOORS = [
-    ["errors", "files", "randomness", "system_faults"],
-    ["gin_faults", "json_files"],
+    ["errors", "files", "randomness"],
+    ["gin_faults", "json_files", "system_faults"],
     ["gin_files"],
     ["config", "geometry"],
     ["ops"],

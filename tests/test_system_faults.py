@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -102,3 +103,15 @@ def test_what_tensorflow_says_of_a_disk_that_is_full_or_only_read(disk):
     assert mount("remount,ro") == 0
     for said in line():
         assert said.startswith(str(path)) and "Read-only file system; name a directory that may be written" in said
+
+
+@pytest.mark.parametrize("program, arguments", [
+    ("train", ["--gin_file=experiments/digits.gin", "--workdir=größe"]), ("evaluate", ["--run=größe"])])
+def test_names_that_tensorflow_would_not_find_in_this_locale_are_refused(tmp_path, program, arguments):
+    ended = subprocess.run(
+        [sys.executable, "-m", f"experiments.{program}", *arguments], capture_output=True, cwd=tmp_path,
+        env=os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0",
+                          "PYTHONPATH": str(pathlib.Path(__file__).parents[1])})
+    said = ended.stderr.decode()
+    assert ended.returncode == 2 and said.count("\n") == 1 and said.isascii() and "set PYTHONUTF8=1" in said
+    assert not list(tmp_path.iterdir())

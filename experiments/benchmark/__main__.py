@@ -12,6 +12,7 @@ BENCHMARKS = {
     "input_pipeline": "how long a training step waits for its batch",
     "coverage": "how often 95 % intervals contain the true mean",
     "memory": "whether memory grows",
+    "watching": "what validation and TensorBoard add to a training step",
     "scaling": "what more devices gain, and what a longer list costs",
     "peer": "the networks against the same in PyTorch",
 }

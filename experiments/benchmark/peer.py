@@ -26,7 +26,7 @@ from glimpse.data.batches import training_batches
 from glimpse.data.digits import DigitScenes
 from glimpse.data.proposals import WindowGrid
 from glimpse.errors import GlimpseError
-from glimpse.network.detector import suppress
+from glimpse.network.suppression import suppress
 from glimpse.training.experiment import Experiment
 from glimpse.training.trained_on import TrainedOn
 

@@ -118,35 +118,33 @@ def training_batches(examples, proposals, sampling, batch_size, seed, first_step
     rows = range(batch_size) if rows is None else rows
     kept = {}  # (index, flip) -> (the stamp of the image, what `placed` says of it)
 
-    def placed(index, flip, shown=True):
+    def placed(index, drawn=True, flip=False, **jitter):
         """An example without its image, its proposals, (height, width), and the image or the file of its map.
 
-        The last is of no use unless `shown`.
+        The last is of no use unless `drawn`.
         """
         stamp = examples.stamp(index) if features and hasattr(examples, "stamp") else None
         known, found = kept.get((index, flip), (None, None))
-        if stamp is not None and known == stamp and (found[3].exists() or not shown):
+        if stamp is not None and known == stamp and (found[3].exists() or not drawn):
             return found
         example = examples[index]
         proposed = proposals(example.image, example.id)
         if framing is not None:
-            example, proposed, _ = framing.place(example, proposed, flip, drawn=shown)
+            example, proposed, _ = framing.place(example, proposed, flip, drawn=drawn, **jitter)
         image = example.image
-        if features and shown:
+        if features and drawn:
             image = features.path(_stack([image], framing))
         found = example._replace(image=None), proposed, example.image.shape[:2], image
-        if stamp is not None and shown:
+        if stamp is not None and drawn:
             kept[index, flip] = stamp, found
         return found
 
     def batch(step):
         places = (divmod(place, len(examples)) for place in range(step * batch_size, (step + 1) * batch_size))
         indices = [int(order(epoch)[position]) for epoch, position in places]
-        flips = [False] * batch_size
-        if framing is not None:
-            flips = generator(seed, "flip", step).random(batch_size) < framing.flip
+        variations = [{}] * batch_size if framing is None else framing.variations(batch_size, seed, step)
         chosen, proposed, sizes, shown = zip(*(
-            placed(index, bool(flip), row in rows) for row, (index, flip) in enumerate(zip(indices, flips))))
+            placed(index, row in rows, **varied) for row, (index, varied) in enumerate(zip(indices, variations))))
         _check_sizes(chosen, sizes, framing)
         random = generator(seed, "rois", step)
         rois = [sampling(p, e.boxes, e.labels, random, e.difficult) for e, p in zip(chosen, proposed)]

@@ -4,9 +4,10 @@ import copy
 
 import gin
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from glimpse.errors import GlimpseError, pair, real_number, whole_number
+from glimpse.randomness import generator
 
 MULTIPLE = 32  # sides of a batch: strided layers then fall alike on an image, whatever stands beside it in the batch
 SMALLEST = "smallest"
@@ -25,9 +26,12 @@ class Framing:
             the smallest that holds every training image; a batch of which one does not fit, such as one turned upright
             among pictures that lie, is as large as it asks for.
         flip: fraction of the training images that are mirrored left to right.
+        least_scale: a training image is made smaller besides, by a factor between this and 1; at 1 none is.
+        colour_jitter: brightness, contrast and saturation of a training image are multiplied by factors between 1 less
+            this and 1 plus this; at 0 they stay.
     """
 
-    def __init__(self, short_side=600, longest_side=1000, canvas=None, flip=0.5):
+    def __init__(self, short_side=600, longest_side=1000, canvas=None, flip=0.5, least_scale=1.0, colour_jitter=0.0):
         self.short_side = whole_number("Framing.short_side", short_side)
         self.longest_side = whole_number("Framing.longest_side", longest_side, minimum=self.short_side)
         self.grows = canvas == SMALLEST
@@ -35,6 +39,22 @@ class Framing:
         if self.canvas and any(side % MULTIPLE for side in self.canvas):
             raise GlimpseError(f"Framing.canvas must be multiples of {MULTIPLE}, got {canvas!r}")
         self.flip = real_number("Framing.flip", flip, minimum=0, maximum=1)
+        self.least_scale = real_number("Framing.least_scale", least_scale, minimum=0.01, maximum=1)
+        self.colour_jitter = real_number("Framing.colour_jitter", colour_jitter, minimum=0, maximum=1)
+
+    @property
+    def jitters(self):
+        """Whether a training image differs each time that it is shown, by more than being mirrored."""
+        return self.least_scale < 1 or self.colour_jitter > 0
+
+    def variations(self, count, seed, step):
+        """How the images of a training batch differ from what they are: for each, keyword arguments of `place`."""
+        random = generator(seed, "jitter", step)
+        flips = generator(seed, "flip", step).random(count) < self.flip
+        scales = random.uniform(self.least_scale, 1, count)
+        colours = random.uniform(1 - self.colour_jitter, 1 + self.colour_jitter, [count, 3])
+        return [{"flip": bool(flip), "smaller": scale, "colours": colour}
+                for flip, scale, colour in zip(flips, scales.tolist(), colours.tolist())]
 
     def smallest_canvas(self, sizes):
         """The canvas that images of these sizes, pairs (height, width), ask for."""
@@ -51,18 +71,23 @@ class Framing:
         factor = min(self.short_side / min(height, width), self.longest_side / max(height, width))
         return tuple(max(1, round(side * factor)) for side in (height, width))
 
-    def place(self, example, proposals, flip=False, drawn=True):
-        """An Example and its proposals [N, 4] in the pixels of the scaled image, mirrored if `flip`.
+    def place(self, example, proposals, flip=False, smaller=1.0, colours=(1.0, 1.0, 1.0), drawn=True):
+        """An Example and its proposals [N, 4] in the pixels of the scaled image.
 
-        Unless `drawn`, the image is an empty one of the same size, and boxes alone are scaled.
+        Args:
+            example, proposals: as the data set has them.
+            flip: whether the image is mirrored.
+            smaller: factor by which it is smaller than it would be.
+            colours: factors of brightness, contrast and saturation.
+            drawn: otherwise the image is an empty one of that size, and boxes alone are scaled.
 
         Returns:
             Example, proposals float32 [N, 4], scale float32 [4], which pixels of the example's image were multiplied by
             (x, y, x, y).
         """
         height, width = example.image.shape[:2]
-        scaled_height, scaled_width = self.scaled_size(height, width)
-        image = (resized(example.image, scaled_height, scaled_width) if drawn else
+        scaled_height, scaled_width = (max(1, round(side * smaller)) for side in self.scaled_size(height, width))
+        image = (recoloured(resized(example.image, scaled_height, scaled_width), colours) if drawn else
                  np.broadcast_to(np.uint8(0), (scaled_height, scaled_width, example.image.shape[2])))
         scale = np.array([scaled_width / width, scaled_height / height] * 2, np.float32)
         boxes, proposals = example.boxes * scale, proposals * scale
@@ -99,6 +124,16 @@ def resized(image, height, width):
         return image
     picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
     return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR)).reshape(height, width, -1)
+
+
+def recoloured(image, factors):
+    """An image uint8 [H, W, C], grey or RGB, with its brightness, contrast and saturation multiplied by `factors`."""
+    if all(factor == 1 for factor in factors):
+        return image
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+    for kind, factor in zip((ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color), factors):
+        picture = kind(picture).enhance(factor)
+    return np.asarray(picture).reshape(image.shape)
 
 
 def mirrored(boxes, width):

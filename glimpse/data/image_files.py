@@ -1,5 +1,6 @@
 """Image files -> pixels, and the checks that tell a sound file from a broken one before it is needed."""
 
+import hashlib
 import warnings
 
 import numpy as np
@@ -17,13 +18,15 @@ _MODES = ("1", "L", "P", "RGB", "YCbCr", "CMYK", "LA", "PA", "RGBA")  # 8 bits a
 _UNREADABLE = Exception  # decoders raise errors of many kinds; the file is what they have in common
 # What libjpeg says of data that are lost, in place of which it paints grey. Other warnings of it harm no pixel.
 _LOST = ("premature end", "bad huffman code", "instead of rst", "bad arithmetic code")
+_whole = {}  # {SHA-256 of a file that this process has decoded to its end: its orientation}
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # the limit here is lower
 
 
 def probe_image(path, most_pixels=MOST_PIXELS):
     """Checks that a JPEG or PNG file holds a whole image, by decoding it once, and tells the size of the image.
 
-    A JPEG file is decoded at an eighth of its size, which reads all of it in a fraction of the time.
+    A JPEG file is decoded at an eighth of its size, which reads all of it in a fraction of the time. What was decoded
+    once is known again by its content, such as that of a folder which is opened for training and for validation.
 
     Args:
         path: of a regular file.
@@ -36,14 +39,13 @@ def probe_image(path, most_pixels=MOST_PIXELS):
         Fault: names the file.
     """
     image = _open(path, most_pixels)
-    if image.format == "PNG":
-        _check_sums(path, most_pixels)
-    if image.format == "PNG" or not _is_whole_jpeg(path, image.mode):
-        _rgb(image, path)
     try:
-        orientation = image.getexif().get(ORIENTATION, 1)
-    except _UNREADABLE as error:
-        raise Fault("EXIF data cannot be read", path, error) from error
+        digest = hashlib.sha256(read_bytes(path)).digest()
+    except OSError as error:
+        raise Fault("broken image file", path, error) from error
+    if digest not in _whole:
+        _whole[digest] = _decoded_orientation(image, path, most_pixels)
+    orientation = _whole[digest]
     upright = image.size[::-1] if orientation in range(5, 9) else image.size
     return {"stored": image.size, "upright": upright}, orientation in range(2, 9)
 
@@ -83,6 +85,18 @@ def _open(path, most_pixels):
     if image.mode not in _MODES:
         raise Fault("pixels of more than 8 bits", path, f"mode {image.mode}; save it with 8 bits a channel")
     return image
+
+
+def _decoded_orientation(image, path, most_pixels):
+    """Decodes a file, just opened, to its end; returns what EXIF says of its orientation. Raises: Fault."""
+    if image.format == "PNG":
+        _check_sums(path, most_pixels)
+    if image.format == "PNG" or not _is_whole_jpeg(path, image.mode):
+        _rgb(image, path)
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except _UNREADABLE as error:
+        raise Fault("EXIF data cannot be read", path, error) from error
 
 
 def _check_sums(path, most_pixels):

@@ -47,28 +47,20 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
         found, rollout = detector.detect(images, boxes, seed, sizes, is_proposal, objects)
         return found, rollout.deltas
 
-    graph = None
+    graph = graph_on_demand(detect, framing)
     detections, truth, reached, deltas, counts, seconds = [], [], [], [], [], []
     batches = evaluation_batches(examples, proposals, batch_size, framing)
-    for step, batch in enumerate(tqdm(
-            batches, "evaluating", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
-        graph = graph or graph_of(detect, batch, framing)
-        start = time.perf_counter()
-        found, looked = graph(batch.images, batch.proposals, stateless_seed(seed, "evaluation", step), batch.sizes,
-                              batch.is_proposal, batch.objects)
-        found = [part.numpy() for part in found]
-        seconds.append((time.perf_counter() - start) / len(batch.examples))
+    for batch, found, looked, took in detected(graph, tqdm(
+            batches, "evaluating", total=-(-len(examples) // batch_size), unit="batch", disable=None), seed):
+        seconds.append(took / len(batch.examples))
         reached += map(best_overlaps, batch.unscaled, batch.examples)
-        for example, scale, boxes, scores, labels, count in zip(batch.examples, batch.scales, *found):
-            detections.append({"id": example.id, "boxes": boxes[:count] / scale, "scores": scores[:count],
-                               "labels": labels[:count]})
-            truth.append({"id": example.id, "boxes": example.boxes, "labels": example.labels,
-                          "difficult": example.difficult})
+        detections += found
+        truth += map(truth_of, batch.examples)
         if confidence is not None or iterations:
-            counts.append(looked.numpy()[batch.is_proposal])
+            counts.append(looked[batch.is_proposal])
             continue
         for example, scale, boxes, is_proposal, image_deltas in zip(
-                batch.examples, batch.scales, batch.proposals, batch.is_proposal, looked.numpy()):
+                batch.examples, batch.scales, batch.proposals, batch.is_proposal, looked):
             near = pairwise_iou(boxes / scale, example.boxes).max(axis=1, initial=0) >= 0.5
             deltas.append(image_deltas[near & is_proposal])
     recalls = recall_of(reached, PROPOSAL_IOUS)[0]
@@ -82,6 +74,46 @@ def evaluate_detector(detector, examples, proposals, seed, batch_size=10, framin
         "detections": detections,
         "ground_truth": truth,
     }
+
+
+def detected(graph, batches, seed):
+    """Detects on batch after batch.
+
+    Args:
+        graph: of `graph_on_demand`, of a function that gives Detections and a tensor.
+        batches: of `evaluation_batches`.
+        seed: of the run.
+
+    Yields:
+        an EvaluationBatch; its detections, a dict an image as `evaluate_detector` returns them; the tensor as an array;
+        the seconds that the network and non-maximum suppression took.
+    """
+    for step, batch in enumerate(batches):
+        start = time.perf_counter()
+        found, looked = graph(batch, stateless_seed(seed, "evaluation", step))
+        found = [part.numpy() for part in found]
+        seconds = time.perf_counter() - start
+        yield batch, [
+            {"id": example.id, "boxes": boxes[:count] / scale, "scores": scores[:count], "labels": labels[:count]}
+            for example, scale, boxes, scores, labels, count in zip(batch.examples, batch.scales, *found)
+        ], looked.numpy(), seconds
+
+
+def truth_of(example):
+    """The objects of an Example as `glimpse.evaluation.average_precision.evaluate` takes them."""
+    return {"id": example.id, "boxes": example.boxes, "labels": example.labels, "difficult": example.difficult}
+
+
+def graph_on_demand(function, framing=None):
+    """`graph_of` of the first EvaluationBatch that comes: a function of (batch, seed), to be kept for later batches."""
+    graph = None
+
+    def on_batch(batch, seed):
+        nonlocal graph
+        graph = graph or graph_of(function, batch, framing)
+        return graph(batch.images, batch.proposals, seed, batch.sizes, batch.is_proposal, batch.objects)
+
+    return on_batch
 
 
 def graph_of(function, batch, framing=None):

@@ -10,7 +10,7 @@ from glimpse.data.batches import evaluation_batches
 from glimpse.data.example import Example
 from glimpse.evaluation.evaluator import graph_of
 from glimpse.geometry.overlaps import pairwise_iou
-from glimpse.network.detector import Detections, suppress
+from glimpse.network.suppression import Detections, suppress
 from glimpse.randomness import stateless_seed
 
 
@@ -55,7 +55,7 @@ class GlimpseSequence(NamedTuple):
         return float(self.rewards[-1] - self.rewards[0])
 
 
-def follow(detector, examples, proposals, seed, batch_size=10, framing=None, image_id=None):
+def follow(detector, examples, proposals, seed, batch_size=10, framing=None, image_id=None, graphs=None, quiet=False):
     """Looks at a data set exactly as `evaluate_detector` does, to the draw; yields a Followed for every image.
 
     With a batch_size of 1, images may be of any sizes even without a Framing.
@@ -68,6 +68,8 @@ def follow(detector, examples, proposals, seed, batch_size=10, framing=None, ima
         batch_size: images to a step.
         framing: Framing of the run; None where all images are of one size.
         image_id: only this one, a number or its text (none is yielded where no example has this id).
+        graphs: a dict, empty at first, that keeps what TensorFlow has compiled for the next call.
+        quiet: without a progress bar.
     """
     def look(images, boxes, seed, sizes, is_proposal, objects):
         rollout = detector(images, boxes, seed, sizes=sizes, objects=objects)
@@ -75,10 +77,10 @@ def follow(detector, examples, proposals, seed, batch_size=10, framing=None, ima
         placed, probabilities = (tf.stack(parts, axis=2) for parts in zip(*answers))
         return rollout.glimpses, rollout.deltas, placed, probabilities, suppress(*answers[-1], is_proposal)
 
-    graphs = {}  # one for images of each size, or one for all where there is a Framing
+    graphs = {} if graphs is None else graphs  # one for images of each size, or one for all where there is a Framing
     batches = evaluation_batches(examples, proposals, batch_size, framing)
     for step, batch in enumerate(tqdm(
-            batches, "looking", total=-(-len(examples) // batch_size), unit="batch", disable=None)):
+            batches, "looking", total=-(-len(examples) // batch_size), unit="batch", disable=quiet or None)):
         if image_id is not None and str(image_id) not in [str(example.id) for example in batch.examples]:
             continue
         size = framing is None and (batch.images.shape[1:], batch.proposals.shape[1])
@@ -157,8 +159,7 @@ def near_objects(followed, least_iou=0.5):
 
 def pooled_glimpses(detector, image, glimpses):
     """What the controller read: the pooled feature map [T, pooled_height, pooled_width, C] of each glimpse [T, 4]."""
-    feature_map = detector.shared_map(image[None])
-    return detector.pool(feature_map, glimpses[None])[0].numpy()
+    return detector.pool_sequence(detector.shared_map(image[None]), tf.constant(glimpses)).numpy()
 
 
 def _sequence(followed, name, proposal, label, place):

@@ -41,7 +41,7 @@ def explore(name, detector, examples, proposals, seed, class_names, batch_size=1
     @tf.function(input_signature=[tf.TensorSpec([None, None, examples[0].image.shape[2]], tf.uint8),
                                   tf.TensorSpec([None, 4], tf.float32)])
     def norms(image, glimpses):
-        return tf.norm(detector.pool(detector.shared_map(image[None]), glimpses[None])[0], axis=-1)
+        return tf.norm(detector.pool_sequence(detector.shared_map(image[None]), glimpses), axis=-1)
 
     objects, images, prints, found, truth = [], [], [], [], []
     for followed in follow(detector, examples, proposals, seed, batch_size, framing):

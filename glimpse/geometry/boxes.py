@@ -63,3 +63,14 @@ def paired_iou(boxes: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
     intersection = tf.reduce_prod(tf.maximum(bottom_right - top_left, 0.0), axis=-1)
     areas = [tf.reduce_prod(tf.maximum(b[..., 2:] - b[..., :2], 0.0), axis=-1) for b in (boxes, others)]
     return tf.math.divide_no_nan(intersection, areas[0] + areas[1] - intersection)
+
+
+def nearest_objects(proposals: tf.Tensor, objects: tf.Tensor) -> tf.Tensor:
+    """The true box that each proposal overlaps most, by 0.5 or more, else the proposal.
+
+    [B, N, 4], [B, G, 4] -> [B, N, 4].
+    """
+    objects = tf.pad(objects, [[0, 0], [1, 0], [0, 0]])  # one at least, empty
+    overlaps = paired_iou(proposals[:, :, None], objects[:, None])
+    nearest = tf.gather(objects, tf.argmax(overlaps, axis=-1), batch_dims=1)
+    return tf.where((tf.reduce_max(overlaps, axis=-1) >= 0.5)[..., None], nearest, proposals)

@@ -16,9 +16,18 @@ from glimpse.network.controller import Controller, ReluRecurrence
 from glimpse.network.deformable import DeformablePooling
 from glimpse.network.fusions import max_fusion
 from glimpse.network.policies import Situation
+from glimpse.network.suppression import Detections, suppress
 from glimpse.ops import roi_align, roi_pool
 
-POOLINGS = ("max", "align", "crop", "deformable")
+POOLINGS = ("max", "align", "crop", "zoom", "deformable")
+FROM_PIXELS = ("crop", "zoom")  # those that need the image beside, or in place of, a feature map
+
+
+class Zoomed(NamedTuple):
+    """What glimpses are taken from with the pooling "zoom"."""
+
+    coarse: tf.Tensor  # [B, h, w, C], the feature map of the image at a lower resolution; the first glimpse
+    image: tf.Tensor  # [B, H, W, channels], for all others
 
 
 class Known(NamedTuple):
@@ -47,15 +56,6 @@ class Rollout(NamedTuple):
     probabilities: tf.Tensor  # [B, M, T, K + 1]
 
 
-class Detections(NamedTuple):
-    """The most confident boxes of a batch, at most D an image, in order of confidence; `counts` [B] says how many."""
-
-    boxes: tf.Tensor  # [B, D, 4], xyxy pixels
-    scores: tf.Tensor  # [B, D]
-    labels: tf.Tensor  # [B, D], int32, 0 .. K-1
-    counts: tf.Tensor  # int32 [B]
-
-
 @gin.register
 class GlimpseDetector(keras.Model):
     """Detector over a shared feature map that classifies and places every proposal from T glimpses of it.
@@ -72,8 +72,11 @@ class GlimpseDetector(keras.Model):
         recurrence, dropout: of the controller, see there.
         pooling: "max", RoI pooling (the paper); "align", RoI align, whose values are smooth in the box; "crop", R-CNN
             as a control (Girshick et al. 2014): each glimpse is cut from the image, warped to pooled_size * stride
-            pixels, and goes through the backbone by itself, so that no feature map is shared; "deformable", RoI align
-            whose rows and columns are displaced by what it sees, another control (`glimpse.network.deformable`).
+            pixels, and goes through the backbone by itself, so that no feature map is shared; "zoom", a fovea [ours]:
+            the first glimpse is RoI align from a shared map of the image at a lower resolution, the others are crops
+            of the image as it is; "deformable", RoI align whose rows and columns are displaced by what it sees,
+            another control (`glimpse.network.deformable`).
+        zoom: pixels of the image to a pixel of the lower resolution, along each side.
         delta_input: fc6 also takes the delta of the glimpse that it looks at, 0 for the proposal [ours].
         fusion: how fc7 of all glimpses becomes one vector, a function of `glimpse.network.fusions`.
         policy_gradient: how far it reaches: "head", the policy's own weights, or "controller", what fed it too.
@@ -89,7 +92,7 @@ class GlimpseDetector(keras.Model):
 
     def __init__(self, num_classes, num_glimpses=gin.REQUIRED, backbone=gin.REQUIRED, policy=None,
                  pooled_size=gin.REQUIRED, stride=gin.REQUIRED, controller=Controller, units=(256, 256),
-                 recurrence=ReluRecurrence, dropout=0.0, pooling="max", delta_input=False, fusion=max_fusion,
+                 recurrence=ReluRecurrence, dropout=0.0, pooling="max", zoom=2, delta_input=False, fusion=max_fusion,
                  policy_gradient="head", box_reference="proposal", own_layers="none", score="last",
                  box_scale=(0.1, 0.1, 0.2, 0.2)):
         super().__init__(name="detector", dtype="float32")  # boxes, and what the heads answer, in any precision
@@ -98,6 +101,7 @@ class GlimpseDetector(keras.Model):
         self.pooled_size = pair("pooled_size", pooled_size)
         self.stride = whole_number("stride", stride)
         self.pooling = one_of("pooling", pooling, POOLINGS)
+        self.zoom = whole_number("zoom", zoom)
         self.delta_input = one_of("delta_input", delta_input, (False, True)) and self.num_glimpses > 1
         self.policy_gradient = one_of("policy_gradient", policy_gradient, ("head", "controller"))
         self.box_reference = one_of("box_reference", box_reference, ("proposal", "glimpse"))
@@ -141,7 +145,7 @@ class GlimpseDetector(keras.Model):
     def call(self, images: tf.Tensor | None, proposals: tf.Tensor, seed: tf.Tensor, explore: bool = False,
              dropout: bool = False, proposal_of: tf.Tensor | None = None, forced: tf.Tensor | None = None,
              pathwise: bool = False, sizes: tf.Tensor | None = None, feature_map: tf.Tensor | None = None,
-             objects: tf.Tensor | None = None) -> Rollout:
+             objects: tf.Tensor | None = None, may_stop: tuple[int, int, int] | None = None) -> Rollout:
         """Looks T times at each proposal.
 
         Args:
@@ -157,6 +161,8 @@ class GlimpseDetector(keras.Model):
             sizes: int32 [B, 2], height and width of each image where it is padded to those of `images`.
             feature_map: what `shared_map` gives of `images`, where it is known already.
             objects: float32 [B, G, 4], the true boxes, filled up with empty ones; the policy `oracle` alone sees them.
+            may_stop: (first, end, most), for `going_on`: which episodes may stop after the first glimpse; what is known
+                then counts for the rest of their glimpses, and their deltas are 0. None: all go on.
 
         Returns:
             a Rollout.
@@ -166,15 +172,23 @@ class GlimpseDetector(keras.Model):
         drop_seed = tf.random.fold_in(seed, 0) if dropout else None
         known = self.first_look(self.pooled_vectors(feature_map, proposals, tf.zeros_like(proposals)), proposals,
                                 drop_seed)
-        truth = None if objects is None else tf.reshape(nearest_objects(proposals, objects), [-1, 4])
+        truth = None if objects is None else tf.reshape(boxes.nearest_objects(proposals, objects), [-1, 4])
         if proposal_of is not None:
             width = tf.shape(proposals)[1]
             rows = tf.reshape(tf.range(tf.shape(proposals)[0])[:, None] * width + proposal_of[None, :], [-1])
             known = tf.nest.map_structure(lambda part: tf.gather(part, rows), known)
             truth = None if truth is None else tf.gather(truth, rows)
             proposals = tf.gather(proposals, proposal_of, axis=1)
+        first, outer, rows = known, tf.shape(proposals)[:2], None
+        if may_stop is not None:
+            chosen = going_on(tf.reshape(known.probabilities[:, 0], outer), *may_stop)
+            rows = tf.reshape(tf.range(outer[0])[:, None] * outer[1] + chosen, [-1, 1])
+            known = tf.nest.map_structure(lambda part: tf.gather(part, rows[:, 0]), known)
+            truth = None if truth is None else tf.gather(truth, rows[:, 0])
+            proposals = tf.gather(proposals, chosen, batch_dims=1)
+            forced = None if forced is None else tf.gather(forced, chosen, axis=1)
 
-        history, deltas, policy_inputs = [known], [], []
+        history, deltas, policy_inputs = [first], [], []
         for step in range(self.num_glimpses - 1):
             situation = self.situation(known, step, seed, truth)
             policy_inputs.append(getattr(self.policy, "inputs", lambda situation: situation.hidden)(situation))
@@ -182,32 +196,53 @@ class GlimpseDetector(keras.Model):
             delta = tf.reshape(delta if pathwise else tf.stop_gradient(delta), tf.shape(proposals))
             if forced is not None:
                 delta = tf.where(tf.math.is_nan(forced[step]), delta, forced[step])
-            deltas.append(delta)
+            deltas.append(tf.reshape(delta, [-1, 4]))
             glimpses = boxes.clip(boxes.decode(delta, proposals), *limits)
             drop_seed = tf.random.fold_in(seed, 2 * step + 2) if dropout else None
-            known = self.next_look(self.pooled_vectors(feature_map, glimpses, delta), glimpses, known, step + 1,
-                                   drop_seed)
+            vectors = self.pooled_vectors(feature_map, glimpses, delta, step + 1)
+            known = self.next_look(vectors, glimpses, known, step + 1, drop_seed)
             history.append(known)
 
-        def by_image(steps, *shape):  # list of [B * M, ...] or [B, M, ...] -> [B, M, len, ...]
-            outer = [tf.shape(proposals)[0], tf.shape(proposals)[1], len(steps)]
+        looks = [(each.glimpses[:, -1], *each[3:]) for each in history]
+        if rows is not None:
+            looks[1:] = [tuple(tf.tensor_scatter_nd_update(first_part, rows, part)
+                               for first_part, part in zip(looks[0], look)) for look in looks[1:]]
+            deltas, policy_inputs = ([tf.scatter_nd(rows, part, [outer[0] * outer[1], part.shape[-1]])
+                                      for part in parts] for parts in (deltas, policy_inputs))
+
+        def by_image(steps, *shape):  # list of [B * M, ...] -> [B, M, len, ...]
             if not steps:
-                return tf.zeros([*outer, *shape])
-            return tf.reshape(tf.stack([tf.reshape(each, [-1, *shape]) for each in steps], axis=1), [*outer, *shape])
+                return tf.zeros([outer[0], outer[1], 0, *shape])
+            steps = tf.stack([tf.reshape(each, [-1, *shape]) for each in steps], axis=1)
+            return tf.reshape(steps, [outer[0], outer[1], *steps.shape[1:]])
 
-        fused, logits, box_deltas, references, probabilities = zip(*(each[3:] for each in history))
+        glimpses, fused, logits, box_deltas, references, probabilities = zip(*looks)
         classes, inputs_width = self.num_classes, policy_inputs[0].shape[-1] if policy_inputs else self.controller.units
-        return Rollout(by_image([each.glimpses[:, -1] for each in history], 4), by_image(deltas, 4),
-                       by_image(policy_inputs, inputs_width), by_image(fused, self.controller.units),
-                       by_image(logits, classes + 1), by_image(box_deltas, classes, 4), by_image(references, 4),
-                       by_image(probabilities, classes + 1))
+        return Rollout(by_image(glimpses, 4), by_image(deltas, 4), by_image(policy_inputs, inputs_width),
+                       by_image(fused, self.controller.units), by_image(logits, classes + 1),
+                       by_image(box_deltas, classes, 4), by_image(references, 4), by_image(probabilities, classes + 1))
 
-    def shared_map(self, images: tf.Tensor) -> tf.Tensor:
-        """What all glimpses of an image are taken from, [B, H, W, C]: its feature map, or with "crop" the image."""
-        return tf.cast(images, tf.float32) if self.pooling == "crop" else self.backbone(images)
+    def shared_map(self, images: tf.Tensor) -> tf.Tensor | Zoomed:
+        """What all glimpses are taken from: a feature map [B, h, w, C], the images with "crop", both with "zoom"."""
+        if self.pooling not in FROM_PIXELS:
+            return self.backbone(images)
+        images = tf.cast(images, tf.float32)
+        if self.pooling == "crop":
+            return images
+        return Zoomed(self.backbone(tf.nn.avg_pool2d(images, self.zoom, self.zoom, "SAME")), images)
 
-    def pool(self, feature_map: tf.Tensor, glimpses: tf.Tensor) -> tf.Tensor:
-        """Glimpses [B, M, 4], xyxy in pixels of the image, pooled: [B, M, pooled_height, pooled_width, C]."""
+    def map_at(self, feature_map: tf.Tensor | Zoomed, step: int) -> tf.Tensor:
+        """Of what `shared_map` gives, what the glimpse after `step` further ones is taken from."""
+        return (feature_map.image if step else feature_map.coarse) if isinstance(feature_map, Zoomed) else feature_map
+
+    def pool(self, feature_map: tf.Tensor | Zoomed, glimpses: tf.Tensor, step: int = 0) -> tf.Tensor:
+        """Glimpses [B, M, 4], xyxy in pixels of the image, pooled: [B, M, pooled_height, pooled_width, C].
+
+        `feature_map` is that of `shared_map`, or of `map_at` for the same step.
+        """
+        feature_map = self.map_at(feature_map, step)
+        if self.pooling == "zoom" and step == 0:
+            return roi_align(feature_map, glimpses, self.pooled_size, spatial_scale=1 / (self.stride * self.zoom))
         if self.pooling == "max":
             return roi_pool(feature_map, glimpses, self.pooled_size, spatial_scale=1 / self.stride)
         if self.pooling == "align":
@@ -219,9 +254,17 @@ class GlimpseDetector(keras.Model):
         maps = self.backbone(tf.reshape(crops, [-1, height, width, feature_map.shape[-1]]))
         return tf.reshape(maps, tf.concat([tf.shape(glimpses)[:2], maps.shape[1:]], axis=0))
 
-    def pooled_vectors(self, feature_map: tf.Tensor, glimpses: tf.Tensor, deltas: tf.Tensor) -> tf.Tensor:
+    def pool_sequence(self, feature_map: tf.Tensor | Zoomed, glimpses: tf.Tensor) -> tf.Tensor:
+        """All glimpses of one sequence [T, 4] on the map of one image, pooled: [T, pooled_height, pooled_width, C]."""
+        if self.pooling != "zoom" or self.num_glimpses == 1:
+            return self.pool(feature_map, glimpses[None])[0]
+        steps = self.pool(feature_map, glimpses[None, :1]), self.pool(feature_map, glimpses[None, 1:], 1)
+        return tf.concat(steps, axis=1)[0]
+
+    def pooled_vectors(self, feature_map: tf.Tensor | Zoomed, glimpses: tf.Tensor, deltas: tf.Tensor,
+                       step: int = 0) -> tf.Tensor:
         """What the controller takes of glimpses and their deltas, both [B, M, 4]: vectors [B * M, I]."""
-        pooled = self.pool(feature_map, glimpses)
+        pooled = self.pool(feature_map, glimpses, step)
         pooled = tf.reshape(pooled, [-1, self.pooled_size[0] * self.pooled_size[1] * pooled.shape[-1]])
         if self.delta_input:
             pooled = tf.concat([pooled, tf.cast(tf.reshape(deltas, [-1, 4]), pooled.dtype)], axis=-1)
@@ -299,36 +342,23 @@ class GlimpseDetector(keras.Model):
         return suppress(*self.predictions(rollout, images, sizes), is_proposal, **thresholds), rollout
 
 
-def nearest_objects(proposals: tf.Tensor, objects: tf.Tensor) -> tf.Tensor:
-    """The true box that each proposal overlaps most, by 0.5 or more, else the proposal.
+def going_on(background: tf.Tensor, first: int, end: int, most: int) -> tf.Tensor:
+    """Which episodes get further glimpses: all but those that may stop, and of these the least likely background.
 
-    [B, N, 4], [B, G, 4] -> [B, N, 4].
-    """
-    objects = tf.pad(objects, [[0, 0], [1, 0], [0, 0]])  # one at least, empty
-    overlaps = boxes.paired_iou(proposals[:, :, None], objects[:, None])
-    nearest = tf.gather(objects, tf.argmax(overlaps, axis=-1), batch_dims=1)
-    return tf.where((tf.reduce_max(overlaps, axis=-1) >= 0.5)[..., None], nearest, proposals)
-
-
-def suppress(placed: tf.Tensor, probabilities: tf.Tensor, is_proposal: tf.Tensor | None = None,
-             score_threshold: float = 0.01, nms_iou: float = 0.3, most_detections: int = 100) -> Detections:
-    """Non-maximum suppression, a class at a time, of what `GlimpseDetector.predictions` gives: Detections.
+    So episodes of background that one glimpse settles cost no more, as at test time under early stopping. The choice is
+    that of online hard example mining (Shrivastava et al. 2016), by probability in place of loss [ours].
 
     Args:
-        placed, probabilities: boxes [B, N, K, 4] and [B, N, K + 1].
-        is_proposal: bool [B, N], False for boxes that only fill up the list of an image and are never detected.
-        score_threshold: a box of a lower score is dropped.
-        nms_iou, most_detections: those of Fast R-CNN.
+        background: [B, M], its probability after the first glimpse.
+        first, end: the episodes first .. end - 1 may stop, within 0 .. M.
+        most: how many of these go on, 0 .. end - first.
+
+    Returns:
+        int32 [B, M - (end - first) + most].
     """
-    scores = probabilities[..., 1:]
-    if is_proposal is not None:
-        scores = tf.where(is_proposal[:, :, None], scores, -1.0)
-    # The op asks for yxyx; overlaps, and so its answer, are the same with the axes exchanged.
-    kept = tf.image.combined_non_max_suppression(
-        placed, scores, most_detections, most_detections,
-        iou_threshold=nms_iou, score_threshold=score_threshold, clip_boxes=False)
-    return Detections(kept.nmsed_boxes, kept.nmsed_scores, tf.cast(kept.nmsed_classes, tf.int32),
-                      kept.valid_detections)
+    batch, episodes = tf.shape(background)[0], tf.shape(background)[1]
+    before, after = (tf.tile(tf.range(*span)[None], [batch, 1]) for span in ((0, first), (end, episodes)))
+    return tf.concat([before, first + tf.math.top_k(-background[:, first:end], most).indices, after], axis=1)
 
 
 def image_limits(images: tf.Tensor | None, sizes: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:

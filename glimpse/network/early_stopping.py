@@ -10,7 +10,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from glimpse.geometry import boxes
-from glimpse.network.detector import Detections, GlimpseDetector, image_limits, nearest_objects, suppress
+from glimpse.network.detector import GlimpseDetector, image_limits
+from glimpse.network.suppression import Detections, suppress
 
 CHUNK = 16  # glimpses of one image that are pooled together
 
@@ -47,7 +48,7 @@ def look_unless_background(detector: GlimpseDetector, images: tf.Tensor, proposa
     batch, width = tf.shape(proposals)[0], tf.shape(proposals)[1]
     limits = [tf.broadcast_to(tf.reshape(limit, [-1]), [batch]) for limit in image_limits(images, sizes)]
     feature_map = detector.shared_map(images)
-    truth = None if objects is None else tf.reshape(nearest_objects(proposals, objects), [-1, 4])
+    truth = None if objects is None else tf.reshape(boxes.nearest_objects(proposals, objects), [-1, 4])
 
     def answered(known):
         return known.box_deltas, known.reference, known.probabilities
@@ -64,8 +65,8 @@ def look_unless_background(detector: GlimpseDetector, images: tf.Tensor, proposa
         deltas = detector.policy(situation=situation, explore=False)
         glimpses = boxes.decode(deltas, known.glimpses[:, 0])
         glimpses = boxes.clip(glimpses, *(tf.gather(limit, image) for limit in limits))
-        known = detector.next_look(_pooled_list(detector, feature_map, glimpses, deltas, image), glimpses, known,
-                                   step + 1)
+        vectors = _pooled_list(detector, feature_map, glimpses, deltas, image, step + 1)
+        known = detector.next_look(vectors, glimpses, known, step + 1)
         further_answers, further_counts = look_on(step + 1, rows, known)
         answers = [tf.tensor_scatter_nd_update(part, promising, further)
                    for part, further in zip(answers, further_answers)]
@@ -77,13 +78,14 @@ def look_unless_background(detector: GlimpseDetector, images: tf.Tensor, proposa
     return Answers(*by_image), tf.reshape(counts, [batch, width])
 
 
-def _pooled_list(detector, feature_map, glimpses, deltas, image):
-    """detector.pooled_vectors of glimpses and deltas [M, 4] in a list: [M, I].
+def _pooled_list(detector, feature_map, glimpses, deltas, image, step):
+    """detector.pooled_vectors of glimpses and deltas [M, 4] in a list, taken at `step`: [M, I].
 
     `image`, int32 [M] in order, says whose each glimpse is.
     Pooling takes equally many glimpses of each map. Lists filled up to the longest would be half filling, since scenes
     differ; so each is cut into chunks, the last partly filling, and every chunk takes a copy of its map.
     """
+    feature_map = detector.map_at(feature_map, step)
     batch = tf.shape(feature_map)[0]
     counts = tf.math.bincount(image, minlength=batch, maxlength=batch)
     # One chunk at least, of the first map: not every operation takes none.
@@ -93,5 +95,5 @@ def _pooled_list(detector, feature_map, glimpses, deltas, image):
     place = tf.stack([chunk, position % CHUNK], axis=-1)
     maps = tf.gather(feature_map, tf.repeat(tf.range(batch), chunks))
     listed = (tf.scatter_nd(place, part, [tf.shape(maps)[0], CHUNK, 4]) for part in (glimpses, deltas))
-    vectors = detector.pooled_vectors(maps, *listed)
+    vectors = detector.pooled_vectors(maps, *listed, step)
     return tf.gather_nd(tf.reshape(vectors, [-1, CHUNK, vectors.shape[-1]]), place)

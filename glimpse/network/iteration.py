@@ -7,7 +7,8 @@ section 5, without its voting of boxes.
 import tensorflow as tf
 
 from glimpse.geometry import boxes
-from glimpse.network.detector import Detections, GlimpseDetector, image_limits, suppress
+from glimpse.network.detector import GlimpseDetector, image_limits
+from glimpse.network.suppression import Detections, suppress
 
 
 def detect_again(detector: GlimpseDetector, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor, iterations: int,

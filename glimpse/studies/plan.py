@@ -42,13 +42,18 @@ def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None, launcher=N
         for axis, values in grid.items():
             if not isinstance(axis, str) or not isinstance(values, (list, tuple)) or not values:
                 raise GlimpseError(f"study.grids: {axis} must be a list of values, got {values!r}")
+            if len({_in_gin(value) for value in values}) < len(values):
+                raise GlimpseError(f"study.grids: {axis} lists a value twice, got {values!r}")
+            if axis in (bindings or {}) and all(axis in each for each in grids):
+                raise GlimpseError(f"study.bindings sets {axis}, which study.grids sets for every run; leave one of "
+                                   "them out")
         for values in itertools.product(*grid.values()):
             axes = dict(zip(grid, values))
             name = file_name_of(",".join(f"{axis}={_in_a_name(value)}" for axis, value in axes.items()), most=200)
             planned = experiment, [f"{key}={_in_gin(value)}" for key, value in ((bindings or {}) | axes).items()]
             if list(axes_in(name)) != list(axes):
-                raise GlimpseError(f"study.grids: a run would be called {name!r}, which does not tell its axes: they must "
-                                   "be macros in CAPITALS, of values that are not empty and not as long as that")
+                raise GlimpseError(f"study.grids: a run would be called {name!r}, which does not tell its axes: they "
+                                   "must be macros in CAPITALS, of values that are not empty and not as long as that")
             if runs.setdefault(name, planned) != planned:
                 raise GlimpseError(f"study.grids: two runs would be called {name!r}; leave one of them out")
     return runs

@@ -39,7 +39,8 @@ def read_study(directory):
         "policy/SPLIT/GLIMPSE/STATISTIC/DELTA", "errors/SPLIT/KIND/KEY", "proposal_recall/KEY", "seconds/KEY",
         "versions/KEY", "machine/KEY", "parameters", "milliseconds_per_image", "role", that of the policy, one of ROLES
         (missing with one glimpse, and where it is not known), and "log", the columns of what the training
-        logged, {"step": [...], "class_loss": [...]} (None in results that were written without it).
+        logged, {"step": [...], "class_loss": [...]} (None in results that were written without it), and
+        "validation_log", the same of the mAP while it trained.
         A metric that is undefined, since no object of its split counts, is missing.
 
     Raises:
@@ -104,7 +105,7 @@ def _read_run(path):
         row |= {f"errors/{split}/{kind}/{key}": value
                 for kind, of_kind in kinds.items() for key, value in of_kind.items()}
     row["role"] = _role(path, results, axes)
-    row["log"] = results.get("log") or None
+    row |= {name: results.get(name) or None for name in ("log", "validation_log")}
     return row | {key: results.get(key) for key in ("parameters", "milliseconds_per_image")}
 
 

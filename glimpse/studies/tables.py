@@ -133,10 +133,11 @@ def learning_curves(runs):
         "class_loss"; "step"; "seeds", their number; "mean", and the "low"est and "high"est seed.
     """
     axes = cell_axes_of(runs)
-    logs = {name: pd.DataFrame(log) for name, log in runs["log"].dropna().items()}
+    logs = {(name, kind): pd.DataFrame(log) for kind in ("log", "validation_log") if kind in runs
+            for name, log in runs[kind].dropna().items()}
     if not logs:
         return pd.DataFrame(columns=[*axes, "quantity", "step", "seeds", "mean", "low", "high"])
-    logged = pd.concat(logs, names=["run", None]).reset_index("run")
+    logged = pd.concat(logs, names=["run", None, None]).reset_index("run")
     values = logged.melt(["run", "step"], var_name="quantity").dropna().join(runs[axes], on="run")
     cells = values.groupby([*axes, "quantity", "step"], dropna=False, sort=False, observed=True)
     return cells["value"].agg(seeds="count", mean="mean", low="min", high="max").reset_index()

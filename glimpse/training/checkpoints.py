@@ -29,7 +29,7 @@ class Restored(NamedTuple):
     damaged: list
 
 
-def save(directory, checkpoint, step, keep, log_window=None):
+def save(directory, checkpoint, step, keep, log_window=None, best=None):
     """Writes a checkpoint, and removes those that are not to be kept.
 
     All is written into a directory with a temporary name, the manifest last. Its renaming is the one moment from which
@@ -41,6 +41,7 @@ def save(directory, checkpoint, step, keep, log_window=None):
         step: number of updates so far.
         keep: how many checkpoints to keep.
         log_window: {name: array}, the means since the last line of the log, where it does not end at this step.
+        best: a step whose checkpoint stays too; None where none is to.
     """
     path = pathlib.Path(directory) / f"ckpt-{step}"
     temporary = temporary_name(path)
@@ -57,7 +58,7 @@ def save(directory, checkpoint, step, keep, log_window=None):
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     there = steps(directory)
-    for other in there.keys() - _kept(there, keep):
+    for other in there.keys() - _kept(there, keep) - {best}:
         for each in there[other]:
             discard(each)
 
@@ -122,6 +123,15 @@ def restore(directory, checkpoint):
         return Restored(step, dict(arrays), list(faults))
 
 
+def restore_step(directory, checkpoint, step):
+    """Loads the checkpoint of one step, and no other. Raises: GlimpseError where it is not as it was written."""
+    path = pathlib.Path(directory) / f"ckpt-{step}"
+    fault = _load(path, checkpoint)
+    if fault:
+        raise GlimpseError(f"{path} cannot be loaded ({fault}); restore the files from a copy, or train again with "
+                           "--overwrite")
+
+
 def _load(path, checkpoint):
     """What is wrong with the files of a checkpoint, as a text; None where it was loaded."""
     proved = path.is_dir()
@@ -140,6 +150,9 @@ def _load(path, checkpoint):
 def _fault(path):
     """What is wrong with the files of a checkpoint by its manifest; None where they are as they were written."""
     try:
+        pipes = [each.name for each in path.iterdir() if not each.is_file()]  # to read one would never end
+        if pipes:
+            return f"{pipes[0]} is no regular file"
         manifest = json.loads(read_text(path / MANIFEST))
         if not isinstance(manifest, dict) or not {f"{VARIABLES}.index"} <= manifest.keys():
             return f"{MANIFEST} is damaged"

@@ -12,7 +12,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from glimpse import config, gin_faults
+from glimpse import config, gin_faults, system_faults
 from glimpse.data.batches import training_batches
 from glimpse.data.example import NoSplit, outlines
 from glimpse.data.feature_cache import FeatureCache
@@ -20,6 +20,7 @@ from glimpse.errors import GlimpseError, one_of, whole_number
 from glimpse.evaluation.coco_ap import evaluate_coco
 from glimpse.evaluation.errors_by_kind import errors_by_kind
 from glimpse.evaluation.evaluator import evaluate_detector
+from glimpse.network.detector import FROM_PIXELS
 from glimpse.training import (
     checkpoints,
     estimators,  # noqa: F401  configurations choose among them
@@ -30,8 +31,12 @@ from glimpse.training import (
     stopping,
     strategies,
 )
+from glimpse.training.board import Board
+from glimpse.training.metrics_log import best_step, read_metrics
 from glimpse.training.recorder import Recorder
 from glimpse.training.trained_on import TrainedOn, read_trained_on, trained_on_of, write_trained_on
+from glimpse.training.validation import Validation
+from glimpse.training.weights import read_weights
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,6 +62,11 @@ class Experiment:
         coco_ap: score by COCO's protocol too.
         log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
         keep_checkpoints: how many of the last checkpoints stay, in case that one is damaged.
+        validate_every: steps between looks at the validation split, a multiple of log_every, whose mAP 50:95 goes into
+            the log; None looks at it at the end of the training alone. The training itself is the same to the bit.
+        validation_images: how many images are looked at then, evenly spaced in the split; the same each time.
+        keep: which weights are those of the trained network: of the "last" step, or of the "best" one by that mAP,
+            which compares networks of different lengths of training.
         strategy: devices that share each batch, @mirrored() or @multi_worker(), see `glimpse.training.strategies`; None
             for one.
         precision: "float32", or "mixed_bfloat16": layers compute in bfloat16, weights and boxes stay float32.
@@ -66,8 +76,8 @@ class Experiment:
     def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
                  detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
                  framing=None, feature_cache=None, evaluation_batch_size=10, evaluation_splits=run.EVALUATED,
-                 coco_ap=False, log_every=25, save_every=100, keep_checkpoints=2, strategy=None, precision="float32",
-                 trained_on=None):
+                 coco_ap=False, log_every=25, save_every=100, keep_checkpoints=2, validate_every=None,
+                 validation_images=100, keep="last", strategy=None, precision="float32", trained_on=None):
         self.seed = whole_number("seed", seed, minimum=0)
         self.train_steps = whole_number("train_steps", train_steps)
         self.batch_size = whole_number("batch_size", batch_size)
@@ -76,6 +86,7 @@ class Experiment:
         self.keep_checkpoints = whole_number("keep_checkpoints", keep_checkpoints)
         if self.save_every % self.log_every:
             raise GlimpseError(f"save_every must be a multiple of log_every={log_every}, got {save_every}")
+        self._check_validation(validate_every, validation_images, keep)
         self.evaluation_splits = _names("Experiment.evaluation_splits", evaluation_splits)
         self.coco_ap = one_of("Experiment.coco_ap", coco_ap, (False, True))
         self.strategy = strategies.checked(strategy)
@@ -104,9 +115,13 @@ class Experiment:
                     next(iter(self.batches(0)))  # so that faults of the data show before anything is written
             self.trainer.build_on(self.trained_on.image_shape)
         if feature_cache is not None:
-            if self.detector.pooling == "crop" or (framing is not None and self.framing.canvas is None):
+            if self.detector.pooling in FROM_PIXELS or (framing is not None and self.framing.canvas is None):
                 raise GlimpseError("Experiment.feature_cache needs a shared feature map of one size: "
-                                   "a pooling other than 'crop', and a Framing.canvas; or set it to None")
+                                   f"a pooling other than {' or '.join(map(repr, FROM_PIXELS))}, and a Framing.canvas; "
+                                   "or set it to None")
+            if framing is not None and framing.jitters:
+                raise GlimpseError("Experiment.feature_cache keeps maps of images as they are: set "
+                                   "Framing.least_scale = 1 and Framing.colour_jitter = 0, or feature_cache = None")
             self.features = FeatureCache(feature_cache, self.detector.backbone)
         optimizers = {"optimizer": self.trainer.optimizer}
         if self.trainer.policy_optimizer is not None:
@@ -126,6 +141,17 @@ class Experiment:
         finally:
             keras.config.set_dtype_policy("float32")
 
+    def _check_validation(self, validate_every, validation_images, keep):
+        self.validate_every = None if validate_every is None else whole_number("validate_every", validate_every)
+        self.validation_images = whole_number("validation_images", validation_images)
+        self.keep = one_of("Experiment.keep", keep, ("last", "best"))
+        if self.validate_every is not None and self.validate_every % self.log_every:
+            raise GlimpseError(
+                f"validate_every must be a multiple of log_every={self.log_every}, got {validate_every}")
+        if self.keep == "best" and (self.validate_every is None or self.validate_every % self.save_every):
+            raise GlimpseError(f"Experiment.keep='best' needs a validate_every that is a multiple of "
+                               f"save_every={self.save_every}, got {validate_every}")
+
     @property
     def training_data(self):
         return self.examples("train")
@@ -141,7 +167,8 @@ class Experiment:
         return self._examples[split]
 
     def open_evaluation_splits(self):
-        """Reads the annotations of what is to be evaluated. Raises GlimpseError for a missing or faulty split.
+        """Reads the annotations of what is to be evaluated, also while it trains. Raises GlimpseError for a missing or
+        faulty split.
 
         A split that the data were found not to have (`NoSplit`) is left out of what is to be evaluated.
         """
@@ -158,6 +185,20 @@ class Experiment:
             except GlimpseError as error:
                 raise GlimpseError(f"Experiment.evaluation_splits names {split!r}: {error}") from error
         self.evaluation_splits = tuple(there)
+        self.validation  # noqa: B018  opens its part
+
+    @functools.cached_property
+    def validation(self):
+        """The Validation of the training; None where there is none."""
+        if self.validate_every is None:
+            return None
+        try:
+            examples = self.annotated("validation")
+        except GlimpseError as error:
+            raise GlimpseError(f"Experiment.validate_every={self.validate_every} needs a validation split, or None: "
+                               f"{str(error).splitlines()[0]}") from error
+        return Validation(self.detector, examples, self.proposals, self.seed, self.validation_images,
+                          self.evaluation_batch_size, self.framing)
 
     def annotated(self, split):
         examples = self.examples(split)
@@ -185,14 +226,34 @@ class Experiment:
         return strategies.shared_out(self.strategy, functools.partial(self.batches, first_step), self.batch_size)
 
     def restore(self, workdir):
-        """Loads the last sound checkpoint of a run; returns its step, 0 where there is none yet."""
-        return self._restored(workdir).step
+        """Loads the weights that a run keeps; returns their step, 0 where there are none yet.
+
+        They are those of its last sound checkpoint, or with keep="best" of the best that there is; of an exported run
+        those of its one file.
+        """
+        if (pathlib.Path(workdir) / run.WEIGHTS).is_file():
+            step, self.trained_steps = read_weights(pathlib.Path(workdir) / run.WEIGHTS, self.detector)
+            return step
+        self.trained_steps = self._restored(workdir).step
+        return self._restore_best(workdir) or self.trained_steps
+
+    def _restore_best(self, workdir):
+        """With keep="best", loads the best checkpoint that has been validated; returns its step, None without any."""
+        directory = pathlib.Path(workdir) / run.CHECKPOINTS
+        best = best_step(read_metrics(workdir), checkpoints.steps(directory)) if self.keep == "best" else None
+        if best is not None:
+            checkpoints.restore_step(directory, self.checkpoint, best)
+        return best
 
     def _restored(self, workdir):
         return checkpoints.restore(pathlib.Path(workdir) / run.CHECKPOINTS, self.checkpoint)
 
-    def train(self, workdir):
-        """Trains from the run's last sound checkpoint, or from the start, to train_steps.
+    def train(self, workdir, tensorboard=False):
+        """Trains from the run's last sound checkpoint, or from the start, to train_steps; then has the weights to keep.
+
+        Args:
+            workdir: of the run.
+            tensorboard: whether to write its log for TensorBoard too (`glimpse.training.board`).
 
         Returns:
             seconds, 0 where no step was left.
@@ -208,16 +269,21 @@ class Experiment:
                 checkpoints.tidy(pathlib.Path(workdir) / run.CHECKPOINTS, restored.damaged)
                 write_trained_on(workdir, self.trained_on)
             if restored.step >= self.train_steps:
+                self._restore_best(workdir)
                 return 0.0
-            with stopping.noted(second_ends=True) as signals:
-                self._fit(workdir, restored, signals)
+            with stopping.noted(second_ends=True) as signals, contextlib.ExitStack() as stack:
+                board = None
+                if tensorboard and strategies.is_chief(self.strategy):
+                    board = stack.enter_context(contextlib.closing(Board(workdir, restored.step)))
+                self._fit(workdir, restored, signals, board)
+            self._restore_best(workdir)
             return time.perf_counter() - start
 
-    def _fit(self, workdir, restored, signals):
+    def _fit(self, workdir, restored, signals, board):
         save = functools.partial(checkpoints.save, pathlib.Path(workdir) / run.CHECKPOINTS, self.checkpoint,
                                  keep=self.keep_checkpoints)
         recorder = Recorder(workdir, save, restored, self.train_steps, self.log_every, self.save_every, signals,
-                            self.strategy)
+                            self.strategy, self.validation, self.validate_every, self.keep, board)
         try:
             with _faults_of_data(), strategies.loss_of_worker(self.strategy):
                 self.trainer.fit(
@@ -284,10 +350,11 @@ def restored(workdir, allow_import=()):
     Raises:
         GlimpseError: where `workdir` holds no run, or one without a checkpoint.
     """
+    system_faults.check_name(workdir)
     if not (pathlib.Path(workdir) / run.CONFIG).is_file():
         raise GlimpseError(f"--run={workdir} holds no {run.CONFIG}; name the --workdir of a training")
     untrained = GlimpseError(f"--run={workdir} holds no checkpoint yet; train it first")
-    if not (pathlib.Path(workdir) / run.CHECKPOINTS).is_dir():
+    if not any((pathlib.Path(workdir) / name).exists() for name in (run.CHECKPOINTS, run.WEIGHTS)):
         raise untrained
     may_import, directories = own_modules.trusted(workdir, allow_import)
     with config.import_directories(directories), config.configuration(

@@ -8,7 +8,7 @@ from glimpse.files import write_json
 from glimpse.network.policies import role_of
 from glimpse.training import run
 from glimpse.training.environment import environment, peak_memory_mib
-from glimpse.training.metrics_log import last_diagnostics, log_by_columns
+from glimpse.training.metrics_log import last_diagnostics, log_by_columns, validation_by_columns
 
 
 def write(workdir, experiment, evaluated, seconds):
@@ -42,4 +42,5 @@ def write(workdir, experiment, evaluated, seconds):
         **environment(),
         "diagnostics": last_diagnostics(workdir),
         "log": log_by_columns(workdir),
+        "validation_log": validation_by_columns(workdir),
     })

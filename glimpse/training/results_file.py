@@ -57,5 +57,6 @@ _SHAPE = fields(optional={
     "machine": dict_of(one_of_shapes("a text, a number or a list of texts", text, _NUMBER, list_of(text))),
     "code": one_of_shapes("an object with fields, or null", dict_of(anything), nothing),
     "diagnostics": dict_of(_NUMBER),
-    "log": one_of_shapes("a table by columns of numbers, one of them 'step', or null", _log, nothing),
+    **dict.fromkeys(("log", "validation_log"), one_of_shapes(
+        "a table by columns of numbers, one of them 'step', or null", _log, nothing)),
 })

@@ -3,13 +3,14 @@
 import os
 import pathlib
 
-from glimpse import config, gin_files
+from glimpse import config, gin_files, system_faults
 from glimpse.errors import GlimpseError
 from glimpse.files import discard, is_leftover, read_text, remove_leftovers, write_whole
 from glimpse.training.lock import LOCK
 from glimpse.training.results_file import RESULTS, read_results_file
 
 CONFIG, OPERATIVE_CONFIG, CHECKPOINTS = "config.gin", "operative_config.gin", "checkpoints"
+WEIGHTS = "weights.safetensors"  # in place of the checkpoints of a run that was exported
 
 EVALUATED = ("validation", "test")  # the splits, unless Experiment.evaluation_splits names others
 # Of these a training knows nothing; nor of the entries "validation" and "test" of what describes the data.
@@ -45,6 +46,9 @@ def prepare(workdir, text, overwrite=False, splits=()):
             for path in workdir.iterdir():
                 if path.name not in (CONFIG, LOCK):  # they tell that this is a run, should this process be killed
                     discard(path)
+        elif (workdir / WEIGHTS).is_file():
+            raise GlimpseError(f"--workdir={workdir} holds an exported run, whose weights no training goes on from; "
+                               "name another directory, or give --overwrite to replace it")
         elif not same_training(read_config(workdir), text):
             _go_on(workdir, read_config(workdir), text)
         elif read_config(workdir) != text:
@@ -60,6 +64,7 @@ def prepare(workdir, text, overwrite=False, splits=()):
 def refuse_foreign(workdir):
     """Raises GlimpseError for a file, and for a directory in which something else than a run stands."""
     workdir = pathlib.Path(workdir)
+    system_faults.check_name(workdir)
     if workdir.exists() and not workdir.is_dir():
         raise GlimpseError(f"--workdir={workdir} is a file; name a directory")
     # A process that was killed before it could write config.gin has left these at most.

@@ -50,6 +50,8 @@ class Trainer(keras.Model):
             after "every" one [ours].
         relabel_ious: label the RoIs anew at each glimpse by where it lies: a list of T overlaps with an object at which
             it is foreground, such as Cascade R-CNN's (0.5, 0.6, 0.7); None for the labels of the proposals throughout.
+        further_background: how many of an image's background slots get further glimpses, those that the first glimpse
+            takes most for objects; for the others, the first answer counts as the last [ours]. None: all.
         policy_weight: factor of the policy's loss.
         weight_decay: factor of half the squared weights (not biases), Fast R-CNN's 0.0005 or none.
         accumulation: in how many parts a step goes through its batch, one after another, and adds up their gradients.
@@ -61,14 +63,17 @@ class Trainer(keras.Model):
     """
 
     def __init__(self, detector, foreground_slots, seed, optimizer=gin.REQUIRED, policy_optimizer=None,
-                 estimator=gin.REQUIRED, episodes=4, supervision="last", relabel_ious=None, policy_weight=1.0,
-                 weight_decay=0.0, accumulation=1, jit_compile=False):
+                 estimator=gin.REQUIRED, episodes=4, supervision="last", relabel_ious=None, further_background=None,
+                 policy_weight=1.0, weight_decay=0.0, accumulation=1, jit_compile=False):
         super().__init__(name="trainer")
         self.detector = detector
         self.foreground_slots = whole_number("foreground_slots", foreground_slots)
         self.seed = whole_number("seed", seed, minimum=0)
         self.supervision = one_of("Trainer.supervision", supervision, ("last", "every"))
         self.relabel_ious = _overlaps(relabel_ious, detector.num_glimpses)
+        self.further_background = further_background
+        if further_background is not None:
+            self.further_background = whole_number("Trainer.further_background", further_background, minimum=0)
         self.policy_weight = real_number("Trainer.policy_weight", policy_weight, minimum=0)
         self.weight_decay = real_number("Trainer.weight_decay", weight_decay, minimum=0)
         self.accumulation = whole_number("Trainer.accumulation", accumulation)
@@ -202,7 +207,12 @@ class Trainer(keras.Model):
         proposals, classes, targets = (tf.gather(batch[name], roi_of, axis=1)
                                        for name in ("rois", "classes", "targets"))
         weights = np.where(roi_of < slots, 1 / self.episodes, 1).astype(np.float32)[None] / np.float32(rois)
-        call_arguments = {"explore": True}
+        call_arguments, may_stop = {"explore": True}, None
+        if self.further_background is not None and num_glimpses > 1:
+            if self.further_background > rois - slots:
+                raise GlimpseError(f"Trainer.further_background must be at most {rois - slots}, as many background "
+                                   f"slots an image has, got {self.further_background}")
+            may_stop = slots, rois, self.further_background
         if self.estimator:
             call_arguments = self.estimator.call_arguments(self.detector.policy, seed, numbers, num_glimpses)
 
@@ -211,7 +221,7 @@ class Trainer(keras.Model):
             rollout = self.detector(batch.get("images"), batch["rois"], seed, dropout=True,
                                     proposal_of=tf.constant(roi_of, tf.int32) if self.episodes > 1 else None,
                                     sizes=batch["sizes"], feature_map=batch.get("feature_map"),
-                                    objects=batch["objects"], **call_arguments)
+                                    objects=batch["objects"], may_stop=may_stop, **call_arguments)
             answers = [(rollout.logits[:, :, glimpse], rollout.box_deltas[:, :, glimpse],
                         rollout.references[:, :, glimpse])
                        for glimpse in range(num_glimpses)]

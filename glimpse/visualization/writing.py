@@ -16,18 +16,18 @@ def write_figure(path, figure):
     """Writes a figure as `path`.png and `path`.pdf, on a white ground; returns the two paths."""
     paths = [path.with_name(f"{path.name}.{form}") for form in ("png", "pdf")]
     for each in paths:
-        write_whole(each, _drawn(figure, each.suffix[1:], PIXELS_PER_INCH))
+        write_whole(each, drawn(figure, each.suffix[1:], PIXELS_PER_INCH))
     return paths
 
 
 def write_picture(path, figure):
     """Writes a figure as the PNG `path`, at its own dpi."""
-    write_whole(path, _drawn(figure, "png", figure.dpi))
+    write_whole(path, drawn(figure, pixels_per_inch=figure.dpi))
 
 
 def write_animation(path, figures):
     """Writes figures of one size as the frames of `path`.gif, which starts again at the end; returns its path."""
-    frames = [Image.open(io.BytesIO(_drawn(figure, "png", FRAME_PIXELS_PER_INCH))).convert("RGB") for figure in figures]
+    frames = [Image.open(io.BytesIO(drawn(figure))).convert("RGB") for figure in figures]
     # One palette for all frames, or colours would flicker; no dithering, or areas of one colour would.
     together = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames]))
     palette = together.quantize(256, Image.Quantize.MAXCOVERAGE)
@@ -39,7 +39,8 @@ def write_animation(path, figures):
     return path
 
 
-def _drawn(figure, form, pixels_per_inch):
+def drawn(figure, form="png", pixels_per_inch=FRAME_PIXELS_PER_INCH):
+    """A figure as the bytes of a file."""
     content = io.BytesIO()
     # A PDF would hold the time of day.
     metadata = {"CreationDate": None} if form == "pdf" else {}

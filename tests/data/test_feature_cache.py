@@ -161,9 +161,18 @@ def test_an_experiment_learns_the_same_from_maps_that_are_kept(tmp_path, tiny):
     assert len(set(np.round(logs[0], 4))) > 1 and len(list((tmp_path / "cache").rglob("*.npz"))) == 8
 
 
-@pytest.mark.parametrize("binding", ["POOLING = 'crop'", "Experiment.framing = @Framing()"])
+@pytest.mark.parametrize("binding", ["POOLING = 'crop'", "POOLING = 'zoom'", "Experiment.framing = @Framing()"])
 def test_what_shares_no_map_of_one_size_is_refused(tmp_path, tiny, binding):
     (tmp_path / "x.gin").write_text("import glimpse.data.framing\ninclude 'experiments/digits.gin'\n")
     with pytest.raises(GlimpseError, match="feature_cache needs a shared feature map of one size"):
         with configuration(tmp_path / "x.gin", [*tiny, *FROZEN, binding, "Experiment.feature_cache = 'cache'"]):
+            Experiment()
+
+
+def test_images_that_differ_each_time_are_refused(tmp_path, tiny):
+    (tmp_path / "x.gin").write_text("import glimpse.data.framing\ninclude 'experiments/digits.gin'\n")
+    framing = ["Experiment.framing = @Framing()", "Framing.canvas = (96, 96)", "Framing.colour_jitter = 0.2"]
+    with pytest.raises(GlimpseError, match="feature_cache keeps maps of images as they are: set Framing.least_scale"):
+        with configuration(tmp_path / "x.gin", [*tiny, *FROZEN, *framing, "Framing.short_side = 96",
+                                                "Framing.longest_side = 96", "Experiment.feature_cache = 'cache'"]):
             Experiment()

@@ -3,7 +3,7 @@ import pytest
 
 from glimpse.data.batches import RoISampling, evaluation_batches, training_batches
 from glimpse.data.example import Example
-from glimpse.data.framing import PADDING, Framing, mirrored
+from glimpse.data.framing import PADDING, Framing, mirrored, recoloured
 from glimpse.data.proposals import WindowGrid
 from glimpse.errors import GlimpseError
 from tests.data.photo_files import pixels
@@ -125,3 +125,47 @@ def test_images_of_different_sizes_need_a_framing():
 def test_faults_name_the_parameter_and_the_value(options, message):
     with pytest.raises(GlimpseError, match=message):
         Framing(**options)
+
+
+def test_an_image_made_smaller_besides_and_its_boxes():
+    """By hand: 30 x 40 is scaled to 60 x 80, and then by 0.75 to 45 x 60."""
+    example = PHOTOS[0]._replace(boxes=np.array([[4, 6, 20, 18]], np.float32))
+    placed, proposals, scale = Framing(60, 100).place(example, example.boxes, smaller=0.75)
+    assert placed.image.shape == (45, 60, 3)
+    np.testing.assert_allclose(scale, [1.5] * 4)
+    np.testing.assert_allclose(placed.boxes, [[6, 9, 30, 27]])
+    np.testing.assert_allclose(proposals, placed.boxes)
+
+
+def test_brightness_contrast_and_saturation_by_hand():
+    image = np.array([[[100, 100, 100], [50, 50, 50]]], np.uint8)
+    np.testing.assert_array_equal(recoloured(image, (1, 1, 1)), image)
+    np.testing.assert_array_equal(recoloured(image, (1.5, 1, 1)), [[[150] * 3, [75] * 3]])
+    np.testing.assert_array_equal(recoloured(image, (1, 0.2, 1)), [[[80] * 3, [70] * 3]])  # about their mean, 75
+    red = np.array([[[200, 0, 0]]], np.uint8)
+    np.testing.assert_array_equal(recoloured(red, (1, 1, 0)), [[[60] * 3]])  # 0.299 of 200, its grey
+    assert recoloured(image[..., :1], (1.5, 1, 1)).shape == (1, 2, 1)
+
+
+def test_variations_are_drawn_anew_each_step_and_the_same_again():
+    framing = Framing(flip=0.5, least_scale=0.5, colour_jitter=0.2)
+    drawn = [framing.variations(50, 0, step) for step in (1, 2)]
+    assert drawn[0] != drawn[1] and drawn == [framing.variations(50, 0, step) for step in (1, 2)]
+    assert all(0.5 <= each["smaller"] <= 1 and all(0.8 <= factor <= 1.2 for factor in each["colours"])
+               for each in drawn[0])
+    still = Framing(flip=0.5)
+    assert not still.jitters and framing.jitters
+    assert {(each["smaller"], *each["colours"]) for each in still.variations(9, 0, 1)} == {(1.0, 1.0, 1.0, 1.0)}
+    assert [each["flip"] for each in still.variations(50, 0, 1)] == [each["flip"] for each in drawn[0]]
+
+
+def test_training_batches_vary_and_follow_from_their_step():
+    framing = Framing(60, 100, canvas=(128, 128), flip=0.0, least_scale=0.5, colour_jitter=0.2)
+    sampling = RoISampling(rois_per_image=4)
+
+    def batch(first):
+        return next(iter(training_batches(PHOTOS, GRID, sampling, 3, 0, first, first + 1, framing)))
+
+    sizes = [batch(step)["sizes"].numpy().tolist() for step in (0, 1)]
+    assert sorted(sizes[0]) != sorted(sizes[1])  # each epoch shows each image once
+    np.testing.assert_array_equal(batch(1)["images"], batch(1)["images"])

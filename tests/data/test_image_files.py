@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from glimpse.data import image_files
 from glimpse.data.image_files import Fault, probe_image, read_image
 from tests.data.mutated import broken
 from tests.data.photo_files import pixels, write_image
@@ -116,6 +117,26 @@ def test_images_of_too_many_pixels_are_refused_before_they_are_decoded(tmp_path)
     assert probe_image(tmp_path / "y.png", most_pixels=1200)
     with pytest.raises(Fault, match="y.png: an image of more than 1199 pixels"):
         read_image(tmp_path / "y.png", "stored", most_pixels=1199)
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.png"])
+def test_what_was_decoded_once_is_known_again_by_its_content(tmp_path, name, monkeypatch):
+    """Not by its name, and no limit is forgotten."""
+    decoded = []
+    monkeypatch.setattr(image_files, "_whole", {})
+    for each in ("_rgb", "_is_whole_jpeg"):
+        function = getattr(image_files, each)
+        monkeypatch.setattr(image_files, each, lambda *given, function=function: decoded.append(1) or function(*given))
+    write_image(tmp_path / name)
+    first = probe_image(tmp_path / name)
+    (tmp_path / f"copy_{name}").write_bytes((tmp_path / name).read_bytes())
+    assert probe_image(tmp_path / f"copy_{name}") == first == probe_image(tmp_path / name) and len(decoded) == 1
+    with pytest.raises(Fault, match="an image of more than 1199 pixels"):
+        probe_image(tmp_path / name, most_pixels=1199)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-60])
+    for _ in range(2):
+        with pytest.raises(Fault, match="broken image file"):
+            probe_image(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "x.png"])

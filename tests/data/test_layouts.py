@@ -176,7 +176,7 @@ def test_lists_of_classes_that_name_different_images_are_no_split(tmp_path):
                      "ImageSets/Main/cat_train.txt": "a -1\nb  1\n", "ImageSets/Main/dog_train.txt": "b 1\na 1\n"})
     assert len(photographs("train", tmp_path)) == 1  # and one for validation
     (tmp_path / "ImageSets" / "Main" / "dog_train.txt").write_text("b 1\n")
-    with pytest.raises(GlimpseError, match="cat_train.txt and .*dog_train.txt name different images: write .*train.txt"):
+    with pytest.raises(GlimpseError, match="cat_train.txt and .*dog_train.txt name different images: write .*/train"):
         photographs("train", tmp_path)
     (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a\nb\n")
     assert len(photographs("train", tmp_path)) == 1

@@ -229,6 +229,18 @@ def test_memory_over_a_short_training(tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_what_watching_adds_to_a_step(tiny, capsys):
+    pytest.importorskip("tensorboard")
+    bindings = [f"--gin_param={each}" for each in [*tiny, "NUM_GLIMPSES = 2"]]
+    benchmark.main(["watching", "--gin_file=experiments/digits.gin", *bindings, "--runs=1", "--steps=24", "--every=8"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("1 pairs of trainings of 24 steps")
+    for kind, line in zip(("wall", "CPU"), lines[2:4]):
+        assert line.split()[0] == kind and all(float(each) > 0 for each in line.split()[1:3])
+    assert float(lines[4].split()[-2]) > 0
+
+
+@pytest.mark.slow
 def test_scaling_on_few_steps(tmp_path, capsys):
     benchmark.main(["scaling", "--only=workers", "--only=jobs", "--runs=2", "--study_steps=2",
                     f"--json={tmp_path / 'x.json'}"])

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -52,6 +53,14 @@ def test_a_quiet_start_whatever_keras_is_set_to(tmp_path, tiny):
     assert b"GlimpseDetector.num_glimpses" in ended.stdout
 
 
+@pytest.mark.parametrize("content", ["[]", '{"floatx": "int8"}'])
+def test_a_keras_json_that_keras_cannot_start_with_is_named(tmp_path, content):
+    (tmp_path / "keras.json").write_text(content)
+    ended = subprocess.run([sys.executable, "-m", "experiments.evaluate", "--run=x"], capture_output=True, text=True,
+                           env=os.environ | {"KERAS_HOME": str(tmp_path)}, cwd=pathlib.Path(__file__).parents[2])
+    assert ended.returncode == 2 and f"error: {tmp_path}/keras.json: Keras cannot" in ended.stderr.splitlines()[-1]
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_tensorflow_says_at_its_start_is_shown_only_if_it_fails(capfd, monkeypatch, fails):
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
@@ -85,3 +94,10 @@ def test_a_reader_that_has_seen_enough_is_no_fault():
     assert process.stdout.readline() == b"x\n"
     process.stdout.close()
     assert process.stderr.read() == b"" and process.wait() == 128 + 13
+
+
+def test_ctrl_c_among_the_first_imports_says_nothing(tmp_path):
+    (tmp_path / "argparse.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    ended = subprocess.run([sys.executable, "-m", "experiments.train"], env=os.environ | {"PYTHONPATH": str(tmp_path)},
+                           cwd=pathlib.Path(__file__).parents[2], capture_output=True)
+    assert ended.returncode == -signal.SIGINT and ended.stderr == b""

@@ -1,9 +1,10 @@
+import importlib.util
 import json
 import pathlib
 
 import pytest
 
-from experiments import sweep
+from experiments import sweep, train
 from glimpse import config, gin_files
 from glimpse.errors import GlimpseError
 from glimpse.studies.plan import plan, runs_of, study
@@ -39,6 +40,23 @@ def test_grids_are_products_and_their_union():
     }
     with pytest.raises(GlimpseError, match="SEED must be a list of values, got 3"):
         study(experiment="x.gin", grids=[{"SEED": 3}])
+    with pytest.raises(GlimpseError, match=r"SEED lists a value twice, got \[0, 1, 0\]"):
+        study(experiment="x.gin", grids=[{"SEED": [0, 1, 0]}])
+
+
+def test_what_is_the_same_for_all_runs_is_no_axis():
+    with pytest.raises(GlimpseError, match="study.bindings sets SEED, which study.grids sets for every run"):
+        study(experiment="x.gin", grids=[{"SEED": [0]}, {"SEED": [1]}], bindings={"SEED": 3})
+    runs = study(experiment="x.gin", grids=[{"SEED": [0]}, {"POLICY": ["@fixed()"]}], bindings={"SEED": 3})
+    assert runs["POLICY=fixed"] == ("x.gin", ["SEED=3", "POLICY=@fixed()"])
+
+
+@pytest.mark.parametrize("binding", ["Experiment.seed = 5", "GlimpseDetector.num_glimpses = 5"])
+def test_what_would_override_an_axis_is_refused_before_anything_runs(tmp_path, tiny, binding, capsys):
+    file = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1, 2], "SEED": [0]}])
+    with pytest.raises(SystemExit):
+        sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}", f"--gin_param={binding}"])
+    assert f"{binding} leaves the macro" in capsys.readouterr().err and not (tmp_path / "study").exists()
 
 
 def test_a_study_runs_reports_its_failure_and_goes_on(tmp_path, tiny, capsys):
@@ -136,7 +154,8 @@ def test_bindings_of_the_command_line_go_to_the_study_or_to_every_run(tmp_path, 
 ])
 def test_a_faulty_study_is_one_line(tmp_path, tiny, capsys, line, message):
     file = write_study(tmp_path, tiny, [{"NUM_GLIMPSES": [1], "SEED": [0]}])
-    file.write_text(file.read_text() + line + "\n")
+    others = [each for each in file.read_text().splitlines() if each.split(" =")[0] != line.split(" =")[0]]
+    file.write_text("\n".join([*others, line, ""]))
     with pytest.raises(SystemExit) as stop:
         sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}", "--only_print"])
     said = capsys.readouterr().err
@@ -170,3 +189,28 @@ def test_committed_runs_are_what_the_shipped_study_would_run(name):
     planned = {each: run for each, run in runs_of(f"studies/{name}.gin", []).items() if each in there}
     assert set(planned) == there and len(there) >= 4
     assert plan(directory, planned) == ({}, {})
+
+
+@pytest.mark.slow
+def test_all_runs_of_a_study_stand_in_one_directory_for_tensorboard(tmp_path, tiny, capsys):
+    multiplexer = pytest.importorskip("tensorboard.backend.event_processing.event_multiplexer").EventMultiplexer()
+    file = write_study(tmp_path, [*tiny, "Experiment.validate_every = 3"], [{"NUM_GLIMPSES": [1, 2], "SEED": [0]}])
+    sweep.main([f"--gin_file={file}", f"--workdir={tmp_path / 'study'}", "--tensorboard"])
+    assert f"tensorboard --logdir={tmp_path / 'study'}" in capsys.readouterr().out
+    multiplexer.AddRunsFromDirectory(str(tmp_path / "study")).Reload()
+    for count in (1, 2):
+        run_name = f"NUM_GLIMPSES={count},SEED=0/tensorboard"
+        steps = [event.step for event in multiplexer.Tensors(run_name, "training/validation_map")]
+        assert steps == [3, 6]
+        assert len(multiplexer.Tensors(run_name, "glimpses/object_1")) == 2
+
+
+@pytest.mark.parametrize("program", [sweep, train])
+def test_without_tensorboard_one_line_says_what_to_install(program, tmp_path, monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "tensorboard" else find(
+        name, *rest))
+    with pytest.raises(SystemExit) as stop:
+        program.main(["--gin_file=experiments/digits.gin", f"--workdir={tmp_path / 'x'}", "--tensorboard"])
+    assert stop.value.code == 2 and not (tmp_path / "x").exists()
+    assert "error: --tensorboard needs a package: python -m pip install -e '.[tensorboard]'" in capsys.readouterr().err

@@ -65,7 +65,7 @@ def test_the_pictures_of_a_run(tmp_path, tiny, capsys):
     assert fails([f"--run={workdir}", f"--photo={tmp_path / 'file'}", out], capsys).startswith(
         f"error: {tmp_path / 'file'}: no JPEG or PNG image")
     assert fails([f"--run={workdir}", "--photo=none.png", out], capsys) == "error: none.png: no such image file"
-    assert "--object=99 is not in test-00001: its objects are 1 to " in fails(
+    assert "error: --object=99 is not in test-00001: its objects are 1 to " in fails(
         [f"--run={workdir}", "--image=test-00001", "--object=99", out], capsys)
     assert "--object must be a whole number of at least 1, got 0" in fails(
         [f"--run={workdir}", "--image=test-00001", "--object=0", out], capsys)

@@ -237,7 +237,7 @@ def begin_again(copies, whole, out):
                 return "" if "holds a finished run" in str(error) and (copy / "results.json").exists() else "refused"
             restored = checkpoints.restore(copy / run.CHECKPOINTS, experiment.checkpoint)
             checkpoints.tidy(copy / run.CHECKPOINTS, restored.damaged)
-            Recorder(copy, None, restored, 6, 2, 2, [])
+            Recorder(copy, None, restored, 6, 2, 2, [], experiment.strategy)
         lines = (copy / "metrics.jsonl").read_text()
         left = [str(path) for path in copy.rglob("*") if path.name.startswith(".") or "damaged" in path.name]
         there = manifests_in(copy)

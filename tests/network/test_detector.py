@@ -7,10 +7,10 @@ from glimpse.errors import GlimpseError
 from glimpse.geometry import boxes
 from glimpse.network.backbones import small_cnn
 from glimpse.network.controller import NoRecurrence
-from glimpse.network.detector import GlimpseDetector
+from glimpse.network.detector import GlimpseDetector, going_on
 from glimpse.network.fusions import last_fusion, max_fusion, mean_fusion
 from glimpse.network.policies import FixedPolicy, LearnedPolicy, RandomPolicy, RepeatPolicy
-from glimpse.ops import roi_pool
+from glimpse.ops import roi_align, roi_pool
 
 SEED = tf.constant([1, 2])
 IMAGES = tf.cast(tf.random.stateless_uniform([2, 32, 40, 1], [5, 6], 0, 255), tf.uint8)
@@ -111,7 +111,7 @@ def test_how_far_the_policy_gradient_reaches(reach):
     assert not any("class_head" in path or "box_head" in path for path in reached)
 
 
-@pytest.mark.parametrize("pooling", ["max", "align", "crop"])
+@pytest.mark.parametrize("pooling", ["max", "align", "crop", "zoom"])
 @pytest.mark.parametrize("pathwise", [False, True])
 def test_the_gradient_of_the_heads_reaches_the_policy_only_if_pathwise_and_smooth(pooling, pathwise):
     network = detector(3, LearnedPolicy(), pooling=pooling)
@@ -134,6 +134,27 @@ def test_a_crop_is_warped_to_the_pixels_of_the_pooled_grid():
     expected = [np.arange(4, 10)[:, None] * 100 + np.arange(10, 14),
                 np.arange(4.5, 16, 2)[:, None] * 100 + np.arange(10.5, 18, 2)]
     np.testing.assert_allclose(crops[0, ..., 0], expected, rtol=1e-5)
+
+
+def test_zoom_looks_first_at_a_coarse_map_and_then_at_the_pixels():
+    """The first glimpse is RoI align from a picture half as large; all others are those of the pooling "crop"."""
+    network = detector(3, FixedPolicy([(0.3, -0.2, -0.5, 0.0), (0, 0, 0.2, 0.2)]), pooling="zoom", zoom=2)
+    rollout = network(IMAGES, PROPOSALS, SEED)
+    shared = network.shared_map(IMAGES)
+    halved = np.reshape(np.float32(IMAGES), [2, 16, 2, 20, 2, 1]).mean((2, 4))
+    first = roi_align(network.backbone(halved), PROPOSALS / 2, (3, 2), spatial_scale=1 / 4)
+    np.testing.assert_allclose(network.pool(shared, PROPOSALS), first, rtol=1e-4, atol=1e-4)
+
+    crops = detector(3, network.policy, pooling="crop")
+    crops.backbone = network.backbone
+    for step in (1, 2):
+        glimpses = rollout.glimpses[:, :, step]
+        np.testing.assert_array_equal(network.pool(shared, glimpses, step), crops.pool(shared.image, glimpses))
+    shared = network.shared_map(IMAGES[:1])
+    sequence = network.pool_sequence(shared, rollout.glimpses[0, 0])
+    np.testing.assert_allclose(sequence[0], first[0, 0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        sequence[1:], network.pool(shared, rollout.glimpses[:1, 0, 1:], 1)[0], rtol=1e-4, atol=1e-4)
 
 
 def test_with_crops_no_proposal_sees_what_lies_beyond_its_glimpses():
@@ -257,3 +278,31 @@ def test_faults_name_the_parameter_and_the_value(options, message):
 def test_a_pooled_size_of_zero_is_refused():
     with pytest.raises(GlimpseError, match="pooled_size must be a whole number of at least 1, got 0"):
         GlimpseDetector(num_classes=3, num_glimpses=1, backbone=small_cnn(), pooled_size=0, stride=4)
+
+
+def test_episodes_that_may_stop_keep_their_first_answer():
+    """Held against a roll-out of everything: who goes on is as there, who stops repeats what the first glimpse said."""
+    network = detector(3, LearnedPolicy(), fusion=last_fusion)
+    everything = network(IMAGES, PROPOSALS, SEED)
+    background = everything.probabilities[:, :, 0, 0].numpy()
+    rollout = network(IMAGES, PROPOSALS, SEED, may_stop=(1, 3, 1))
+    for image in range(2):
+        stops = 1 + int(background[image, 1:].argmax())
+        for name, one, other in zip(rollout._fields, rollout, everything):
+            expected = other[image].numpy()
+            expected[stops] = 0 if name in ("deltas", "policy_inputs") else expected[stops, :1]
+            np.testing.assert_allclose(one[image], expected, atol=1e-4, err_msg=name)
+
+
+def test_nothing_stops_where_as_many_may_go_on():
+    network = detector(2, LearnedPolicy())
+    everything = network(IMAGES, PROPOSALS, SEED)
+    for one, other in zip(network(IMAGES, PROPOSALS, SEED, may_stop=(0, 3, 3)), everything):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_who_goes_on_is_least_likely_background():
+    background = tf.constant([[0.9, 0.2, 0.5, 0.4, 0.6], [0.1, 0.9, 0.7, 0.8, 0.8]])
+    chosen = going_on(background, 1, 4, 2)
+    np.testing.assert_array_equal(chosen, [[0, 1, 3, 4], [0, 2, 3, 4]])
+    np.testing.assert_array_equal(going_on(background, 1, 4, 0), [[0, 4]] * 2)

@@ -6,10 +6,11 @@ import tensorflow as tf
 from glimpse.network import early_stopping
 from glimpse.network.backbones import small_cnn
 from glimpse.network.controller import MultiRegion
-from glimpse.network.detector import GlimpseDetector, suppress
+from glimpse.network.detector import GlimpseDetector
 from glimpse.network.early_stopping import look_unless_background
 from glimpse.network.fusions import last_fusion, max_fusion, mean_fusion
 from glimpse.network.policies import FixedPolicy, LearnedPolicy, RefinePolicy
+from glimpse.network.suppression import suppress
 
 SEED = tf.constant([1, 2])
 IMAGES = tf.cast(tf.random.stateless_uniform([3, 32, 40, 1], [5, 6], 0, 255), tf.uint8)
@@ -31,11 +32,11 @@ def detector(fusion=max_fusion, policy=None, num_glimpses=3, **options):
 
 @pytest.mark.parametrize("fusion", [max_fusion, mean_fusion, last_fusion])
 @pytest.mark.parametrize("options", [
-    {}, {"pooling": "align", "delta_input": True}, {"pooling": "crop"},
+    {}, {"pooling": "align", "delta_input": True}, {"pooling": "crop"}, {"pooling": "zoom"},
     {"policy": RefinePolicy(), "box_reference": "glimpse"},
     {"policy": RefinePolicy(), "own_layers": "heads", "score": "mean"},
     {"policy": FixedPolicy([(0, 0, 0.5, 0.5), (0, 0, -0.5, 0)]), "controller": MultiRegion}],
-    ids=["plain", "align, with the delta", "crop", "boxes from the glimpse", "cascade", "regions"])
+    ids=["plain", "align, with the delta", "crop", "zoom", "boxes from the glimpse", "cascade", "regions"])
 def test_each_proposal_stops_where_it_is_background_for_the_first_time(fusion, options, monkeypatch):
     """Held against the whole rollout, of which each proposal takes the state where background was sure for the first
     time.

@@ -8,7 +8,7 @@ import tensorflow as tf
 from glimpse.geometry import boxes
 from glimpse.network.backbones import small_cnn
 from glimpse.network.controller import NoRecurrence
-from glimpse.network.detector import GlimpseDetector, nearest_objects
+from glimpse.network.detector import GlimpseDetector
 from glimpse.network.fusions import last_fusion
 from glimpse.network.iteration import detect_again
 from glimpse.network.policies import FixedPolicy, OraclePolicy, RefinePolicy
@@ -98,9 +98,9 @@ def test_iterated_at_test_time():
 
 def test_the_oracle_sees_the_nearest_object_where_it_overlaps_by_half():
     objects = tf.constant([[[6.0, 4, 20, 16], [10, 8, 36, 28]], [[0, 0, 0, 0], [30, 5, 38, 9]]])
-    nearest = nearest_objects(PROPOSALS, objects)
+    nearest = boxes.nearest_objects(PROPOSALS, objects)
     np.testing.assert_array_equal(nearest[0], [objects[0, 0], objects[0, 1], PROPOSALS[0, 2]])
     np.testing.assert_array_equal(nearest[1], PROPOSALS[1])
-    np.testing.assert_array_equal(nearest_objects(PROPOSALS, objects[:, :0]), PROPOSALS)
+    np.testing.assert_array_equal(boxes.nearest_objects(PROPOSALS, objects[:, :0]), PROPOSALS)
     rollout = detector(2, OraclePolicy())(IMAGES, PROPOSALS, SEED, objects=objects)
     np.testing.assert_allclose(rollout.glimpses[:, :, 1], nearest, rtol=1e-4, atol=1e-3)

@@ -170,7 +170,8 @@ def test_learning_curves_by_hand(tmp_path, write_run):
     for seed, losses in enumerate([[3.0, 1.0], [2.0, 1.5], [1.0, 0.5]]):
         write_run(tmp_path, f"NUM_GLIMPSES=1,SEED={seed}", 0.1, log={"step": [25, 50], "class_loss": losses})
     log = {"step": [25], "class_loss": [9.0], "reward": [0.25]}
-    write_run(tmp_path, "NUM_GLIMPSES=2,POLICY=learned,SEED=0", 0.1, log=log)
+    validated = {"step": [50], "validation_map": [0.5]}
+    write_run(tmp_path, "NUM_GLIMPSES=2,POLICY=learned,SEED=0", 0.1, log=log, validation_log=validated)
     write_run(tmp_path, "NUM_GLIMPSES=2,POLICY=fixed,SEED=0", 0.1)  # from before there was a log
     table = learning_curves(read_study(tmp_path))
     assert axes_of(table) == ["NUM_GLIMPSES", "POLICY"]
@@ -179,8 +180,9 @@ def test_learning_curves_by_hand(tmp_path, write_run):
     assert one[columns].to_numpy().tolist() == [
         ["class_loss", 25, 3, 2.0, 1.0, 3.0], ["class_loss", 50, 3, 1.0, 0.5, 1.5]]
     two = table[table["NUM_GLIMPSES"] == 2]
-    assert two["POLICY"].tolist() == ["learned"] * 2
-    assert two[columns].to_numpy().tolist() == [["class_loss", 25, 1, 9, 9, 9], ["reward", 25, 1, 0.25, 0.25, 0.25]]
+    assert two["POLICY"].tolist() == ["learned"] * 3
+    assert two[columns].to_numpy().tolist() == [
+        ["class_loss", 25, 1, 9, 9, 9], ["reward", 25, 1, 0.25, 0.25, 0.25], ["validation_map", 50, 1, 0.5, 0.5, 0.5]]
 
 
 def test_without_any_log_there_are_no_curves(tmp_path, write_study):

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -71,6 +72,15 @@ def test_a_damaged_one_is_named_and_the_one_before_is_loaded(tmp_path, capsys, n
     assert sorted(each.name for each in tmp_path.iterdir()) == ["ckpt-10", "damaged-ckpt-20"]
     save(tmp_path, 20)
     assert restored(tmp_path)[0].step == 20 and capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+@pytest.mark.parametrize("name", ["variables.index", checkpoints.MANIFEST, "more"])
+def test_a_pipe_in_place_of_a_file_is_damage(tmp_path, name):
+    save(tmp_path, 10, 20)
+    (tmp_path / "ckpt-20" / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / "ckpt-20" / name)
+    assert restored(tmp_path)[0] == checkpoints.Restored(10, {}, [20])
 
 
 @pytest.mark.parametrize("manifest", [b"\xff\xfe", b"[]", b"{}", b"[" * 100_000, b'{"variables.index": 3}'])

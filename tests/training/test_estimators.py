@@ -47,7 +47,7 @@ def test_every_way_of_learning_moves_the_policy(tmp_path, tiny, bindings):
 
 def test_what_an_estimator_and_a_schedule_remember_survives_a_stop(tmp_path, tiny):
     bindings = [*tiny, "ESTIMATOR = @ppo()", "POLICY_OPTIMIZER = @keras.optimizers.SGD()",
-                "ppo.baseline = 'learned'", "Trainer.supervision = 'every'",
+                "ppo.baseline = 'learned'", "SUPERVISION = 'every'",
                 "learned.deviation = @PiecewiseConstantDecay()", "PiecewiseConstantDecay.boundaries = [3]",
                 "PiecewiseConstantDecay.values = [0.4, 0.05]", "learned.bound = 1.0"]
     moved, weights = train(tmp_path / "unbroken", bindings, 6)

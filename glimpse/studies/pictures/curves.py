@@ -27,6 +27,7 @@ QUANTITIES = {
     "decay_loss": "weight decay",
     "policy_loss": "policy loss (surrogate)",
     "reward": "P × IoU (0 to 1)",
+    "validation_map": "validation mAP 50:95 (0 to 1)",
 }
 
 
