@@ -16,6 +16,7 @@ from gin import config_parser
 from glimpse import gin_faults, gin_files
 from glimpse.errors import GlimpseError
 
+LAUNCHERS = ("local", "ray", "slurm")  # what a study may be run by, and so what its file may set besides itself
 _including = []  # directories of the files that gin has open
 _own = []  # statements of the user's own files and bindings, while their configuration is in force
 
@@ -140,7 +141,7 @@ def _check_root(statements, root):
     if root not in set_here and "Experiment" in set_here:
         raise GlimpseError("is an experiment; experiments.train runs it, and a study names it as study.experiment")
     for each in gin_files.bindings(statements) if root == "study" and root in set_here else ():
-        if each.arg_name and each.selector.rsplit(".")[-1] != root:
+        if each.arg_name and each.selector.rsplit(".")[-1] not in (root, *LAUNCHERS):
             raise GlimpseError(f"{gin_files.place_of(each)}: {gin_files.name_of(each)} has no effect on the runs of a "
                                "study; write it into the experiment's file, or into study.bindings, {'NAME': value}")
     if root not in set_here:

@@ -13,8 +13,6 @@ from glimpse.studies.launchers import local, ray, slurm  # noqa: F401  configura
 from glimpse.studies.runs import axes_in
 from glimpse.training import run
 
-LAUNCHERS = ("local", "ray", "slurm")
-
 
 @gin.configurable
 def study(experiment=gin.REQUIRED, grids=gin.REQUIRED, bindings=None, launcher=None):
@@ -110,7 +108,7 @@ def _divided(gin_file, gin_params):
     path = gin_files.find(gin_file)
     macros = set() if path is None else gin_files.macros_set_in(path)
     of_study = [param for param in gin_params
-                if _name(param).split(".")[0] in ("study", *LAUNCHERS) or _name(param) in macros]
+                if _name(param).split(".")[0] in ("study", *config.LAUNCHERS) or _name(param) in macros]
     return path, of_study, [param for param in gin_params if param not in of_study]
 
 
@@ -124,8 +122,8 @@ def launcher_of(gin_file, gin_params, given=None, jobs=None):
     """
     of_study = [param for param in _divided(gin_file, gin_params)[1] if _name(param) != "study.bindings"]
     if given is not None:
-        if given not in (f"@{name}()" for name in LAUNCHERS):
-            raise GlimpseError(f"--launcher must be one of {', '.join(f'@{name}()' for name in LAUNCHERS)}, got "
+        if given not in (f"@{name}()" for name in config.LAUNCHERS):
+            raise GlimpseError(f"--launcher must be one of {', '.join(f'@{name}()' for name in config.LAUNCHERS)}, got "
                                f"{given!r}")
         of_study.append(f"study.launcher = {given}")
     if jobs is not None:

@@ -49,7 +49,8 @@ def answer_quality(logits, deltas, references, classes, targets):
     """
     probability = tf.gather(tf.nn.softmax(logits), classes, batch_dims=2)
     overlap = boxes.paired_iou(boxes.decode(_of_true_class(deltas, classes), references), targets)
-    correct = (tf.argmax(logits, axis=-1, output_type=classes.dtype) == classes) & (overlap >= 0.5)
+    right = tf.equal(tf.argmax(logits, axis=-1, output_type=classes.dtype), classes)  # == may tell no static shape
+    correct = right & (overlap >= 0.5)
     foreground = tf.cast(classes > 0, tf.float32)
     return tf.stop_gradient(foreground * probability * overlap), foreground * tf.cast(correct, tf.float32)
 

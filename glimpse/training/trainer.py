@@ -55,7 +55,7 @@ class Trainer(keras.Model):
         policy_weight: factor of the policy's loss.
         weight_decay: factor of half the squared weights (not biases), Fast R-CNN's 0.0005 or none.
         accumulation: in how many parts a step goes through its batch, one after another, and adds up their gradients.
-            The update is that of the whole batch, in less memory.
+            The update is that of the whole batch, and feature maps of one part alone are held, for a graph that grows.
         jit_compile: compile the step by XLA.
 
     Raises:
