@@ -52,7 +52,9 @@ def ran(command, log, threads, directory, job, token):
     process = started(command, log, threads, directory, job)
     try:
         with _terminating(process):
-            return process.wait()
+            while process.poll() is None:  # Ray's interrupt does not reach into a wait for the process
+                time.sleep(0.2)
+            return process.returncode
     finally:
         if process.poll() is None:
             process.terminate()

@@ -9,6 +9,7 @@ import gin
 
 from glimpse.errors import GlimpseError, real_number, whole_number
 from glimpse.studies.launchers import node
+from glimpse.training import stopping
 
 
 @gin.register("ray")
@@ -44,12 +45,15 @@ class Ray:
         except ImportError as error:
             raise GlimpseError("--launcher=@ray() needs Ray: pip install 'glimpse[ray]'") from error
         _check_answers(self.address)
+        handlers = {each: signal.getsignal(each) for each in stopping.SIGNALS}  # Ray puts its own in their place
         os.environ.setdefault("RAY_worker_niceness", "0")  # as on @local(), not behind all else, as Ray has it
         try:
             ray.init(address=self.address or "local", log_to_driver=False, logging_level="ERROR",
                      configure_logging=False, include_dashboard=False if self.address is None else None)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             raise _no_cluster(self.address, error) from error
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
         self.ray, self.workdir = ray, workdir
         self.token = node.token_in(workdir)
         self.sees = self.token.__enter__()
