@@ -86,8 +86,7 @@ def test_the_report_and_its_pictures(study):
     assert "Ceilings" not in text and "Errors by kind" not in text and "undefined for" not in text
     assert "holds no log: 8 of 8 runs." in text
 
-    pictures = ["difference_by_class.png", "difference_over_iou.png", "map_over_glimpses.png", "map_over_iou.png",
-                "map_over_time.png", "time_over_glimpses.png"]
+    pictures = ["difference_by_class.png", "difference_over_iou.png", "map_over_glimpses.png", "map_over_iou.png"]
     files = sorted(file.name for file in study.iterdir() if file.is_file())
     assert files == sorted([*pictures, "report.html", "report.md", "study.json"])
     for picture in pictures:
@@ -130,7 +129,7 @@ def test_the_page_holds_all_it_shows(study):
     found = Page(text)
     assert found.open == [] and not {"script", "link", "iframe", "object", "a"} & set(found.tags)
     sources = [value for name, value in found.attributes if name in ("src", "href", "srcset", "data")]
-    assert len(sources) == found.tags.count("img") == 6
+    assert len(sources) == found.tags.count("img") == 4
     assert all(value.startswith("data:image/png;base64,iVBOR") for value in sources)
     assert "http:" not in text and "https:" not in text and "url(" not in text and "@import" not in text
     assert "<h1>Study <code>counts</code></h1>" in text and "<td>+11.0 [+8.5, +13.5]</td>" in text
@@ -173,7 +172,7 @@ def test_pooled_sizes_that_are_not_square(tmp_path):
     text = report(tmp_path).read_text()
     assert "* POOLED_SIZE: 3, 3x7, 7\n" in text and "| 3x7 | 3 | fixed | control | 1 | 55.5 [-] |" in text
     assert "| 3x7 | 3 | fixed | 1 | +10.0 [-] |" in text
-    assert all((tmp_path / name).exists() for name in ("map_over_pooled_size.png", "time_over_pooled_size.png"))
+    assert (tmp_path / "map_over_pooled_size.png").exists()
 
 
 def test_the_terminal_table_fits_a_hundred_columns(study):

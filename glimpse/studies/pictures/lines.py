@@ -41,8 +41,8 @@ class Line(NamedTuple):
 def lines_over(table, x):
     """The lines of a picture over x, in the order of the table, and the cells that lines share.
 
-    A cell is shared if it has no value on some axis and agrees on all others with the cells of a line: with
-    one glimpse there is no policy.
+    A cell is shared if it has no value on some axis and agrees on all others with the cells of a line, none of which
+    stands at its x: with one glimpse there is no policy.
 
     Args:
         table: DataFrame with a row a cell; its UPPER_CASE columns are the axes.
@@ -54,12 +54,18 @@ def lines_over(table, x):
     others = [column for column in table.columns if column.isupper() and column not in (x, "SEED")]
     values = table[others].astype(object)
     keys = [tuple(key) for key in values.where(values.notna(), None).to_numpy()]
-    distinct = list(dict.fromkeys(keys))
-    shared = {key for key in distinct if any(_extends(other, key) for other in distinct)}
-    own = [key for key in distinct if key not in shared]
+    places = {}  # key -> where its cells stand
+    for key, place in zip(keys, table[x]):
+        places.setdefault(key, set()).add(place)
+
+    def starts(key, other):  # whether the cells of `key` are among those of the line of `other`
+        return _extends(other, key) and not places[key] & places[other]
+
+    shared = {key for key in places if any(starts(key, other) for other in places)}
+    own = [key for key in places if key not in shared]
     lines = []
     for key, style in zip(own, _styles(others, own)):
-        mine = [other == key or _extends(key, other) for other in keys]
+        mine = [other == key or starts(other, key) for other in keys]
         lines.append(Line(as_written(cell_name(others, key)), table[mine].sort_values(x), style))
     return lines, table[[key in shared for key in keys]]
 

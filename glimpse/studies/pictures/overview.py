@@ -6,7 +6,6 @@ names. A line is a combination of all axes but x: usually, a policy.
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from glimpse.studies.pictures.lines import (
     LEVEL,
@@ -44,55 +43,6 @@ def plot_map_over_glimpses(table, x="NUM_GLIMPSES", metric="mAP"):
         matplotlib.figure.Figure.
     """
     return _plot_over(table, x, INTERVAL, f"{metric} (%)", scale=100)
-
-
-def plot_time_over_glimpses(table, x="NUM_GLIMPSES"):
-    """Draws the time an image takes over an axis of the study, laid out as `plot_map_over_glimpses`.
-
-    Args:
-        table: DataFrame with a row a cell: the axes, and "milliseconds_per_image".
-        x: the axis to draw over; numbers, or an ordered category.
-
-    Returns:
-        matplotlib.figure.Figure.
-    """
-    table = table.assign(low=np.nan, high=np.nan)  # a median over runs, drawn without an interval
-    figure = _plot_over(table, x, ("milliseconds_per_image", "low", "high"), "time (ms an image)", scale=1)
-    figure.axes[0].set_ylim(bottom=0)
-    return figure
-
-
-def plot_map_over_time(table, x="NUM_GLIMPSES", metric="mAP"):
-    """Draws mAP over the time an image takes, one line a policy; beside each point of a few stands its value of x.
-
-    Args:
-        table: DataFrame with a row a cell: the axes, "milliseconds_per_image", and "mean", "low" and "high" of
-            mAP in 0..1 (NaN: no interval).
-        x: the axis whose values the points of a line have; numbers, or an ordered category.
-        metric: what the means are, as the label of the vertical axis shows it.
-
-    Returns:
-        matplotlib.figure.Figure.
-    """
-    table = table.reset_index(drop=True)
-    times = table["milliseconds_per_image"].astype(float)
-    figure = Figure(figsize=SIZE, layout="constrained")
-    axes = figure.subplots()
-    lines, shared = lines_over(table, x)
-    _draw(axes, lines, shared, x, times, INTERVAL, scale=100)
-    colours = {cell: line.style["color"] for line in lines for cell in line.cells.index}
-    for cell, value in table[x].items() if len(lines) < MANY else ():
-        colour = NO_POLICY[0] if cell in shared.index else colours[cell]
-        axes.annotate(value_label(value), (times[cell], 100 * table["mean"][cell]), (6, -10), color=colour,
-                      textcoords="offset points", fontsize="small",
-                      path_effects=[withStroke(linewidth=2.5, foreground="white")])
-    axes.set_xlabel("time (ms an image)")
-    axes.set_ylabel(f"{metric} (%)")
-    axes.margins(x=0.08, y=0.1)
-    axes.set_xlim(left=0)
-    named = _name_many(axes, lines, times, 100 * table["mean"])
-    finish(figure, [axes], None if named else f"beside the points: {axis_label(x)}", without=named)
-    return figure
 
 
 def plot_difference_by_class(table, x="NUM_GLIMPSES"):

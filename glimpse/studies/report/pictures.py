@@ -15,8 +15,6 @@ from glimpse.studies.pictures.overview import (
     plot_difference_by_class,
     plot_errors_by_kind,
     plot_map_over_glimpses,
-    plot_map_over_time,
-    plot_time_over_glimpses,
 )
 
 
@@ -34,7 +32,7 @@ def draw(contents):
     Those over the axis are named after it: `map_over_glimpses.png`, `map_over_pooled_size.png`.
     """
     x, label, main = contents.x, next(iter(contents.results)), contents.main
-    groups = {"results": [], "iou": [], "errors": [], "time": [], "classes": [], "training": []}
+    groups = {"results": [], "iou": [], "errors": [], "classes": [], "training": []}
     if x is None or main["mean"].isna().all():
         return groups
     # A cell without a value of x has no place.
@@ -57,11 +55,6 @@ def draw(contents):
         groups["errors"].append(Picture(
             "errors_by_kind.png", "mAP 50 to gain by mending the errors of one kind, with 95 % intervals.",
             plot_errors_by_kind(errors, x)))
-    if main["milliseconds_per_image"].notna().all():
-        groups["time"] += [
-            Picture("map_over_time.png", f"{label} over the time an image takes; beside the points, {x}.",
-                    plot_map_over_time(main, x, label)),
-            Picture(f"time_over_{name}.png", f"Time an image takes over {x}.", plot_time_over_glimpses(main, x))]
     if not by_class.empty and by_class["pairs"].any():
         groups["classes"].append(Picture(
             "difference_by_class.png", "Paired difference of AP 50:95 to one glimpse, by class, with 95 % intervals.",

@@ -28,7 +28,8 @@ HOW_TO_READ = """\
 * p is two-sided, and corrected by Holm for the number of policies compared to at as many glimpses. Quote that of *seeds
   and images* where it is given, else that of *seeds* (paired t test). *Sign flips* is exact and assumes least. But with
   n seeds it cannot fall below 2 / 2^n before the correction, with five seeds 0.0625: it cannot confirm a result there.
-* Milliseconds an image are the median over the runs of a cell; runs that shared the machine slowed each other.
+* Milliseconds an image are the median over the runs of a cell. Runs that shared the machine slowed each other, so they
+  are not drawn; `python -m experiments.benchmark glimpses` measures time apart.
 """
 
 
@@ -65,7 +66,6 @@ def report(contents, pictures):
         *_fewer(contents.fewer),
         *_titled("## Over the IoU threshold", _shown(pictures["iou"])),
         *_errors(contents.errors, pictures["errors"]),
-        *_titled("## Time", _shown(pictures["time"])),
         *_classes(contents.by_class, pictures["classes"]),
         *_training(runs, pictures["training"]),
         *_policy(runs, split),

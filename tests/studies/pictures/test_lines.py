@@ -70,3 +70,14 @@ def test_a_policy_with_many_lines_has_a_colour_for_each():
     found = styles([(2, "learned", size) for size in range(9)] + [(2, "fixed", 1)], ["NUM_GLIMPSES", "POLICY", "SIZE"])
     assert len({(style["color"], style["marker"]) for style in found.values()}) == 10
     assert found["fixed, SIZE=1"]["color"] == "#0072B2"
+
+
+def test_cells_at_one_place_are_no_line_even_where_one_lacks_an_axis():
+    """Heads as in the paper, and others, of one policy at T = 3; a pooling that T = 1 alone has."""
+    table = pd.DataFrame([(1, None, None, None), (1, None, None, "deformable"), (3, "refine", None, None),
+                          (2, "refine", "last", None), (3, "refine", "last", None)],
+                         columns=["NUM_GLIMPSES", "POLICY", "FUSION", "POOLING"]).convert_dtypes()
+    lines, shared = lines_over(table, "NUM_GLIMPSES")
+    assert {line.label: line.cells.index.tolist() for line in lines} == {
+        "POOLING=deformable": [1], "refine": [0, 2], "refine, FUSION=last": [0, 3, 4]}
+    assert shared.index.tolist() == [0]

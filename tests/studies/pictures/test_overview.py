@@ -12,8 +12,6 @@ from glimpse.studies.pictures.overview import (
     plot_difference_by_class,
     plot_errors_by_kind,
     plot_map_over_glimpses,
-    plot_map_over_time,
-    plot_time_over_glimpses,
 )
 
 
@@ -137,33 +135,14 @@ SIZES = pd.DataFrame({
 
 
 def test_sizes_stand_side_by_side_in_their_order():
-    for plot, values in ((plot_map_over_glimpses, [40, 50, 60]), (plot_time_over_glimpses, [1, 2, 3])):
-        figure = plot(SIZES, "POOLED_SIZE")
-        assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["3", "3x7", "7"]
-        assert legend_texts(figure) == ["NUM_GLIMPSES=1", "NUM_GLIMPSES=3, fixed"]
-        fixed = lines_of(figure.axes[0], "#0072B2")[0]
-        np.testing.assert_allclose(fixed.get_xdata(), [0, 1, 2], atol=0.1)
-        np.testing.assert_allclose(fixed.get_ydata(), values)
+    figure = plot_map_over_glimpses(SIZES, "POOLED_SIZE")
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["3", "3x7", "7"]
+    assert legend_texts(figure) == ["NUM_GLIMPSES=1", "NUM_GLIMPSES=3, fixed"]
+    fixed = lines_of(figure.axes[0], "#0072B2")[0]
+    np.testing.assert_allclose(fixed.get_xdata(), [0, 1, 2], atol=0.1)
+    np.testing.assert_allclose(fixed.get_ydata(), [40, 50, 60])
     panel = plot_map_over_iou(pd.concat([SIZES.assign(iou=iou) for iou in (0.5, 0.9)]), "POOLED_SIZE").axes[1]
     assert [line.get_label() for line in panel.lines] == ["3", "3x7", "7"]
-
-
-def test_time_starts_at_zero_and_has_no_interval():
-    axes = plot_time_over_glimpses(TABLE).axes[0]
-    assert axes.get_ylabel() == "time (ms an image)" and axes.get_ylim()[0] == 0
-    assert all(container.lines[2] == () for container in axes.containers)
-    np.testing.assert_allclose(lines_of(axes, "#0072B2")[0].get_ydata(), [10, 20, 50])
-
-
-def test_map_over_time_names_the_points():
-    axes = plot_map_over_time(TABLE, metric="mAP 50").axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time (ms an image)", "mAP 50 (%)") and axes.get_xlim()[0] == 0
-    np.testing.assert_allclose(lines_of(axes, "#D55E00")[0].get_xydata(), [[10, 50], [20, 55], [50, 60]])
-    texts = {(*text.xy, text.get_text()) for text in axes.texts}
-    assert {(x, round(y), name) for x, y, name in texts} == {
-        (10, 50, "1"), (20, 60, "2"), (20, 55, "2"), (50, 70, "5"), (50, 60, "5")}
-    black, = [text for text in axes.texts if same_color(text.get_color(), "black")]
-    assert black.get_text() == "1"
 
 
 def test_differences_by_class_have_a_panel_a_glimpse_count():
@@ -216,9 +195,8 @@ def test_differences_leave_one_glimpse_out_and_keep_the_colours():
 
 
 PICTURES = {
-    plot_map_over_glimpses: cells, plot_time_over_glimpses: cells, plot_map_over_time: cells,
-    plot_map_over_iou: curves, plot_difference_over_iou: curves, plot_difference_by_class: classes,
-    plot_errors_by_kind: errors,
+    plot_map_over_glimpses: cells, plot_map_over_iou: curves, plot_difference_over_iou: curves,
+    plot_difference_by_class: classes, plot_errors_by_kind: errors,
     (lambda table: plot_learning_curves(table, "class_loss")): trainings,
 }
 
@@ -239,7 +217,7 @@ def test_a_policy_keeps_its_colour_and_marker_in_every_picture():
     whole = cells((1, None, 0.5), *((2, name, 0.6) for name in ("fixed", "learned", "mine", "random", "repeat")))
     part = cells((1, None, 0.5), (2, "repeat", 0.6), (2, "learned", 0.6))
     seen = {}
-    for plot in (plot_map_over_glimpses, plot_time_over_glimpses, plot_map_over_time, plot_difference_by_class):
+    for plot in (plot_map_over_glimpses, plot_difference_by_class):
         for table in (whole, part):
             axes = plot(classes(table) if plot is plot_difference_by_class else table).axes[0]
             for container in axes.containers:
@@ -258,10 +236,9 @@ def many_policies(count=13):
     return cells(*sorted(rows, key=lambda row: -row[2]), (1, None, 0.5)), names
 
 
-@pytest.mark.parametrize("plot", [plot_map_over_glimpses, plot_time_over_glimpses, plot_map_over_time])
-def test_many_lines_are_named_at_their_ends_where_no_name_covers_another(plot):
+def test_many_lines_are_named_at_their_ends_where_no_name_covers_another():
     table, names = many_policies()
-    figure = plot(table)
+    figure = plot_map_over_glimpses(table)
     renderer = drawn(figure)
     # Without the lines that lead to them.
     places = [Text.get_window_extent(text, renderer) for text in figure.axes[0].texts]
@@ -276,9 +253,9 @@ def test_many_lines_are_named_at_their_ends_where_no_name_covers_another(plot):
     assert all(same_color(text.get_color(), marks[name].get_color()) for name, text in written.items())
     looks = {(line.get_color(), line.get_marker()) for line in marks.values()}
     assert len(looks) == len(names) + 1  # no two look alike
-    if plot is plot_map_over_glimpses:  # from top to bottom in the order of the result
-        heights = [Text.get_window_extent(written[name]).y0 for name in names if name != "policy 4"]
-        assert heights == sorted(heights, reverse=True)
+    # From top to bottom in the order of the result.
+    heights = [Text.get_window_extent(written[name]).y0 for name in names if name != "policy 4"]
+    assert heights == sorted(heights, reverse=True)
 
 
 def test_many_lines_in_several_panels_have_a_legend_in_the_order_of_their_results():
@@ -298,7 +275,7 @@ def test_errors_are_in_points_on_one_scale():
 
 def test_no_figure_stays_open():
     from matplotlib import pyplot
-    drawn(plot_map_over_time(TABLE))
+    drawn(plot_map_over_glimpses(TABLE))
     assert pyplot.get_fignums() == []  # they belong to the caller, not to pyplot
 
 
