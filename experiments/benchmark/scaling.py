@@ -8,6 +8,7 @@ seconds of all processes stand beside it.
 """
 
 import json
+import multiprocessing
 import os
 import pathlib
 import resource
@@ -16,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -39,7 +39,7 @@ AXES = {
 
 
 def add_flags(parser):
-    parser.add_argument("--only", choices=PARTS, action="append", 
+    parser.add_argument("--only", choices=PARTS, action="append",
                         help="this part; may be given again; all unless given")
     parser.add_argument("--study_steps", type=int, default=300, help="of each of the eight runs (default: 300)")
     parser.set_defaults(runs=60)
@@ -63,8 +63,8 @@ def _workers(options):
     shared = SMALL | {"NUM_GLIMPSES": 3, "Experiment.batch_size": 16}
     tasks = [json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
              for index in (0, 1)]
-    with ThreadPoolExecutor(2) as threads:
-        both = list(threads.map(lambda task: in_new_process(_timed, shared, options.runs, 1, task), tasks))
+    with multiprocessing.get_context("spawn").Pool(2) as pool:  # one that ended first would end the other
+        both = pool.starmap(_timed, [(shared, options.runs, 1, task) for task in tasks], chunksize=1)
     return {"one process, 1 thread": in_new_process(_timed, shared, options.runs, 1),
             "one process, 2 threads": in_new_process(_timed, shared, options.runs, 2),
             "two workers, 1 thread each": both[0] | {"cpu_ms": sum(each["cpu_ms"] for each in both)}}
