@@ -29,14 +29,18 @@ def page(split, runs, settings):
     images = [{name: value for name, value in image.items() if name != "detections"} |
               {"detections": [each.images[place]["detections"] for each in runs]}
               for place, image in enumerate(runs[0].images)]
+    return put_together(about, images, [record for each in runs for record in each.objects])
+
+
+def put_together(about, images, objects):
+    """The page of its three blocks of data, as `page` makes them."""
     parts = {
         # ASCII alone here and in JSON: a directory's name may hold what UTF-8 has no letters for.
-        "title": html.escape(" against ".join(each.about["name"] for each in runs)).encode(
+        "title": html.escape(" against ".join(each["name"] for each in about["runs"])).encode(
             "ascii", "xmlcharrefreplace").decode(),
         "style": _file("page.css"),
         "script": "\n".join(map(_file, SCRIPTS)),
-        **{name: _json(value) for name, value in (
-            ("about", about), ("images", images), ("objects", [record for each in runs for record in each.objects]))}}
+        "about": _json(about), "images": _json(images), "objects": _json(objects)}
     # In one pass: what has been put in is not looked at again.
     return re.sub(r"\{\{(\w+)\}\}", lambda mark: parts[mark[1]], _file("page.html"))
 
