@@ -113,6 +113,11 @@ class Controller(keras.layers.Layer):
         self.stages = [[layer(units=width, name=f"{name}{stage}") for width, name in zip(units, ("fc6", "fc7"))]
                        for stage in ([f"_{t}" for t in range(1, num_glimpses + 1)] if of_its_own else [""])]
 
+    def build(self, pooled_shape: tuple) -> None:
+        for fc6, fc7 in self.stages:
+            fc6.build(pooled_shape)
+            fc7.build((None, fc6.units))
+
     def call(self, pooled: tf.Tensor, step: int = 0, state: tuple | None = None,
              seed: tf.Tensor | None = None) -> tuple[tf.Tensor, tuple]:
         """One step.
@@ -154,6 +159,11 @@ class MultiRegion(keras.layers.Layer):
         self.units = units[1]
         self.fc6 = [FullyConnected(units[0], name=f"fc6_{t}") for t in range(1, num_glimpses + 1)]
         self.fc7 = FullyConnected(units[1], name="fc7")
+
+    def build(self, pooled_shape: tuple) -> None:
+        for fc6 in self.fc6:
+            fc6.build(pooled_shape)
+        self.fc7.build((None, sum(fc6.units for fc6 in self.fc6)))
 
     def call(self, pooled: tf.Tensor, step: int = 0, state: tuple | None = None,
              seed: tf.Tensor | None = None) -> tuple[tf.Tensor, tuple]:

@@ -90,3 +90,14 @@ def test_faults_name_the_parameter_and_the_value():
             controller(1, units=(8, 0))
     with pytest.raises(GlimpseError, match="own_layers = 'all' is for the controller @stacked"):
         MultiRegion(2, of_its_own=True)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("make", [Controller, MultiRegion, lambda count, units: Controller(count, units,
+                                                                                           of_its_own=True)])
+def test_all_layers_are_built_at_the_first_glimpse(make):
+    controller = make(3, units=(6, 4))
+    controller(POOLED[0])
+    before = len(controller.weights)
+    outputs_of(controller)
+    assert len(controller.weights) == before
