@@ -21,25 +21,30 @@ from glimpse.network import efficientnet_lite0 as lite0
 
 
 @gin.register
-def small_cnn(filters: Sequence[int] = (16, 32, 64), strides: Sequence[int] = (1, 2, 2),
-              kernel_size: int = 3) -> keras.Model:
+def small_cnn(filters: Sequence[int] = (16, 32, 64), strides: Sequence[int] = (1, 2, 2), kernel_size: int = 3,
+              last_dilation: int = 1) -> keras.Model:
     """A plain CNN for small pictures, trained from nothing.
 
     It maps uint8 [B, H, W, C] to float32 [B, H / s, W / s, filters[-1]]. The stride s is the product of `strides`. With
     the defaults, a cell of the map sees 9 x 9 pixels, so that what lies beyond a RoI is for further glimpses to find
-    out. A backbone that sees further tells the first glimpse more of it.
+    out. A backbone that sees further tells the first glimpse more of it: with `last_dilation`, cells between the taps of
+    the last layer, it does so with as many weights. The last stride must be 1 then.
 
     Raises:
-        GlimpseError: if `filters` and `strides` differ in length or hold anything but whole numbers.
+        GlimpseError: if `filters` and `strides` differ in length or hold anything but whole numbers, or if the last
+            layer should be dilated and strided at once.
     """
     if not filters or len(filters) != len(strides):
         raise GlimpseError(f"small_cnn.filters and strides must be of one length, got {filters!r} and {strides!r}")
+    dilations = [1] * (len(filters) - 1) + [whole_number("small_cnn.last_dilation", last_dilation)]
+    if last_dilation > 1 and strides[-1] != 1:
+        raise GlimpseError(f"small_cnn.last_dilation={last_dilation} needs a last stride of 1, got strides={strides!r}")
     layers = [keras.layers.Rescaling(1 / 255)]
-    for index, (width, stride) in enumerate(zip(filters, strides)):
+    for index, (width, stride, dilation) in enumerate(zip(filters, strides, dilations)):
         layers.append(keras.layers.Conv2D(
             whole_number("small_cnn.filters", width), whole_number("small_cnn.kernel_size", kernel_size),
-            strides=whole_number("small_cnn.strides", stride), padding="same", activation="relu",
-            kernel_initializer="he_normal", name=f"conv{index + 1}"))
+            strides=whole_number("small_cnn.strides", stride), dilation_rate=dilation, padding="same",
+            activation="relu", kernel_initializer="he_normal", name=f"conv{index + 1}"))
     return keras.Sequential(layers, name="backbone")
 
 

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from glimpse.errors import GlimpseError
 from glimpse.network import backbones
@@ -78,3 +79,22 @@ def test_faults_name_the_parameter_and_the_value():
     network = GlimpseDetector(2, num_glimpses=1, backbone=backbones.small_cnn(), pooled_size=2, stride=8)
     with pytest.raises(GlimpseError, match="stride=8, but the backbone makes 8 cells of 32 pixels"):
         network(np.zeros([1, 32, 32, 1]), np.zeros([1, 1, 4], np.float32), np.array([0, 0]))
+
+
+@pytest.mark.parametrize("dilation, seen", [(1, 15), (2, 23), (4, 39)])
+def test_how_many_pixels_a_cell_sees_grows_with_the_last_dilation_and_the_weights_do_not(dilation, seen):
+    """Layers of 3 x 3 at 1, 2 and 4 pixels a step see 1 + 2 * 1 + 2 * 2 + 2 * 4 * dilation pixels."""
+    backbone = backbones.small_cnn(filters=(2, 2, 2), strides=(2, 2, 1), last_dilation=dilation)
+    images = tf.Variable(tf.ones([1, 64, 64, 1]))
+    for layer in backbone.layers[1:]:
+        layer.activation = lambda x: x  # lest a layer that answers 0 sees nothing
+    with tf.GradientTape() as tape:
+        cell = tf.reduce_sum(backbone(images)[0, 8, 8])
+    rows, columns = np.nonzero(tape.gradient(cell, images).numpy()[0, :, :, 0])
+    assert np.ptp(rows) + 1 == np.ptp(columns) + 1 == seen
+    assert backbone.count_params() == 3 * 2 + 2 * 9 * (1 + 2 + 2)
+
+
+def test_a_last_layer_cannot_be_dilated_and_strided_at_once():
+    with pytest.raises(GlimpseError, match="last_dilation=2 needs a last stride of 1"):
+        backbones.small_cnn(last_dilation=2)
