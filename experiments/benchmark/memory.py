@@ -1,7 +1,7 @@
 """Whether memory grows: in a long training, over evaluations, and with many proposals an image.
 
-Trains the network of digits.gin on few scenes and looks at the resident memory twenty times; evaluates it again and
-again; then evaluates it, in a process of its own, with thousands of random proposals an image. Linux only.
+Trains the network of digits_refine.gin on few scenes and looks at the resident memory twenty times; evaluates it
+again and again; then, in a process of its own, with thousands of random proposals an image. Linux only.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ def _experiment(steps):
     from glimpse import config
     from glimpse.training.experiment import Experiment
     bindings = [f"TRAIN_STEPS = {steps}", f"DigitScenes.sizes = {SIZES}"]
-    with config.configuration("experiments/digits.gin", bindings):
+    with config.configuration("experiments/digits_refine.gin", bindings):
         yield Experiment()
 
 

@@ -31,7 +31,7 @@ from glimpse.training.experiment import Experiment
 from glimpse.training.trained_on import TrainedOn
 
 NETWORKS = {  # (configuration, bindings, (side, channels) of an image)
-    "digits": ("experiments/digits.gin", [], (96, 1)),
+    "digits": ("experiments/digits_learned.gin", [], (96, 1)),
     "photographs": ("experiments/photos.gin", ["DATA_ROOT = 'none'", "efficientnet_lite0.weights = None"], (640, 3)),
 }
 GLIMPSES = {"T=1": ["NUM_GLIMPSES = 1"], "T=3, learned": ["NUM_GLIMPSES = 3", "POLICY = @learned()"],

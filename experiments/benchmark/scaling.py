@@ -2,9 +2,9 @@
 
 workers: a training step of one process, and of two on this machine that share its batch (loopback), with one thread
 each. jobs: a study of eight runs, one run at a time with two threads, and two at a time with one. steps: a step of
-digits.gin with Trainer.accumulation, jit_compile and Experiment.precision. costs: a step and an evaluation over T,
-proposals, image side and number of images, with the exponent of a power law. Wall time wants an idle machine: the CPU
-seconds of all processes stand beside it.
+digits_refine.gin with Trainer.accumulation, jit_compile and Experiment.precision. costs: a step and an evaluation over
+T, proposals, image side and number of images, with the exponent of a power law. Wall time wants an idle machine: the
+CPU seconds of all processes stand beside it.
 """
 
 import json
@@ -78,7 +78,7 @@ def _jobs(options):
     for name, jobs in names.items():
         with tempfile.TemporaryDirectory() as directory:
             study = pathlib.Path(directory) / "eight.gin"
-            study.write_text(f"study.experiment = 'experiments/digits.gin'\nstudy.bindings = {bindings!r}\n"
+            study.write_text(f"study.experiment = 'experiments/digits_refine.gin'\nstudy.bindings = {bindings!r}\n"
                              "study.grids = [{'NUM_GLIMPSES': [1, 3], 'SEED': [0, 1, 2, 3]}]\n")
             wall, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
             subprocess.run([sys.executable, "-m", "experiments.sweep", f"--gin_file={study}", f"--jobs={jobs}",
@@ -100,7 +100,7 @@ def _costs(options):
 
 
 def _timed(bindings, steps, threads, task=None, evaluates=False):
-    """Medians of a training step of digits.gin, and of an evaluation if asked for; in a process of its own."""
+    """Medians of a training step of digits_refine.gin, and of an evaluation if asked for; in a process of its own."""
     if task:
         os.environ["TF_CONFIG"] = task
         bindings = bindings | {"Experiment.strategy": "@multi_worker()"}
@@ -120,7 +120,7 @@ def _timed(bindings, steps, threads, task=None, evaluates=False):
             times.append((time.perf_counter(), time.process_time()))
 
     texts = [f"{name} = {value if str(value).startswith('@') else repr(value)}" for name, value in bindings.items()]
-    with config.configuration("experiments/digits.gin", [*texts, f"TRAIN_STEPS = {warm + steps}"]):
+    with config.configuration("experiments/digits_refine.gin", [*texts, f"TRAIN_STEPS = {warm + steps}"]):
         experiment = Experiment()
         experiment.trainer.fit(experiment.shared_batches(0), verbose=0,
                                steps_per_epoch=warm + steps, shuffle=False, callbacks=[Clock()])

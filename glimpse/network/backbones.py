@@ -27,8 +27,8 @@ def small_cnn(filters: Sequence[int] = (16, 32, 64), strides: Sequence[int] = (1
 
     It maps uint8 [B, H, W, C] to float32 [B, H / s, W / s, filters[-1]]. The stride s is the product of `strides`. With
     the defaults, a cell of the map sees 9 x 9 pixels, so that what lies beyond a RoI is for further glimpses to find
-    out. A backbone that sees further tells the first glimpse more of it: with `last_dilation`, cells between the taps of
-    the last layer, it does so with as many weights. The last stride must be 1 then.
+    out. A backbone that sees further tells the first glimpse more of it. It does so with as many weights where the last
+    stride is 1 and `last_dilation`, the cells from tap to tap of the last layer, is above 1.
 
     Raises:
         GlimpseError: if `filters` and `strides` differ in length or hold anything but whole numbers, or if the last

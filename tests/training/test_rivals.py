@@ -46,8 +46,8 @@ def test_a_policy_that_nothing_trains_is_refused(tiny, policy, message):
 
 
 def test_a_cascade_trains_every_stage_and_is_evaluated(tmp_path, tiny):
-    bindings = [*tiny, "TRAIN_STEPS = 2", "Experiment.save_every = 2"]
-    with config.configuration("experiments/cascade.gin", bindings) as text:
+    bindings = [*tiny, "NUM_GLIMPSES = 3", "TRAIN_STEPS = 2", "Experiment.save_every = 2"]
+    with config.configuration("experiments/digits.gin", bindings) as text:
         experiment = Experiment()
         before = {v.path: v.numpy() for v in experiment.detector.trainable_variables}
         experiment.train(run.prepare(tmp_path / "run", text))
