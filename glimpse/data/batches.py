@@ -199,6 +199,12 @@ def true_boxes(examples):
     return objects, classes
 
 
+def _room_for(count):
+    """The smallest number of at least `count` that is a power of two or three quarters of one."""
+    power = 1 << max(int(count) - 1, 3).bit_length()
+    return power * 3 // 4 if count <= power * 3 // 4 else power
+
+
 class EvaluationBatch(NamedTuple):
     """Images with all their proposals.
 
@@ -217,7 +223,12 @@ class EvaluationBatch(NamedTuple):
 
 
 def evaluation_batches(examples, proposals, batch_size, framing=None):
-    """All examples in order: yields EvaluationBatch."""
+    """All examples in order: yields EvaluationBatch.
+
+    A list of proposals that is longer or shorter than the first is filled up to one of few lengths: the detector is
+    compiled for a length.
+    """
+    length = None
     for first in range(0, len(examples), batch_size):
         chosen = [examples[index] for index in range(first, min(first + batch_size, len(examples)))]
         unscaled = [proposals(e.image, e.id) for e in chosen]
@@ -227,9 +238,10 @@ def evaluation_batches(examples, proposals, batch_size, framing=None):
         images, sizes = [e.image for e in placed], [e.image.shape[:2] for e in placed]
         _check_sizes(placed, sizes, framing)
         counts = np.array([len(p) for p in proposed])
-        padded = np.zeros([len(chosen), counts.max(), 4], np.float32)
+        length = length or counts.max()
+        padded = np.zeros([len(chosen), length if counts.max() == length else _room_for(counts.max()), 4], np.float32)
         for row, p in zip(padded, proposed):
             row[:len(p)] = p
         yield EvaluationBatch(chosen, _stack(images, framing), np.array(sizes, np.int32), padded,
-                              np.arange(counts.max()) < counts[:, None], true_boxes(placed)[0], np.stack(scales),
+                              np.arange(padded.shape[1]) < counts[:, None], true_boxes(placed)[0], np.stack(scales),
                               unscaled)

@@ -121,18 +121,15 @@ def graph_of(function, batch, framing=None):
 
     It knows all shapes but the batch's where it can, for RoI pooling is compiled then.
     """
-    image, proposals = batch.images.shape[1:], batch.proposals.shape[1:]
-    if framing is None:
-        return _graph(function, image, proposals)
-    if framing.canvas is None:
-        return _graph(function, (None, None, image[2]), (None, 4))
-    graphs = {}  # by the size of the batch, of which there is one, unless the canvas grows
+    if framing is not None and framing.canvas is None:
+        return _graph(function, (None, None, batch.images.shape[3]), (None, 4))
+    graphs = {}  # by the sizes of images and of lists of proposals; the latter are few, see `evaluation_batches`
 
-    def of_size(images, *others):
-        size = images.shape[1:]
-        if size not in graphs:
-            graphs[size] = _graph(function, size, (None, 4))
-        return graphs[size](images, *others)
+    def of_size(images, proposals, *others):
+        shapes = images.shape[1:], proposals.shape[1:]
+        if shapes not in graphs:
+            graphs[shapes] = _graph(function, *shapes)
+        return graphs[shapes](images, proposals, *others)
 
     return of_size
 

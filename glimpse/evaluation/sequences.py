@@ -77,18 +77,16 @@ def follow(detector, examples, proposals, seed, batch_size=10, framing=None, ima
         placed, probabilities = (tf.stack(parts, axis=2) for parts in zip(*answers))
         return rollout.glimpses, rollout.deltas, placed, probabilities, suppress(*answers[-1], is_proposal)
 
-    graphs = {} if graphs is None else graphs  # one for images of each size, or one for all where there is a Framing
+    graphs = {} if graphs is None else graphs
     batches = evaluation_batches(examples, proposals, batch_size, framing)
     for step, batch in enumerate(tqdm(
             batches, "looking", total=-(-len(examples) // batch_size), unit="batch", disable=quiet or None)):
         if image_id is not None and str(image_id) not in [str(example.id) for example in batch.examples]:
             continue
-        size = framing is None and (batch.images.shape[1:], batch.proposals.shape[1])
-        if size not in graphs:
-            graphs[size] = graph_of(look, batch, framing)
-        *parts, found = graphs[size](batch.images, batch.proposals, stateless_seed(seed, "evaluation", step),
-                                     batch.sizes,
-                                     batch.is_proposal, batch.objects)
+        if look not in graphs:
+            graphs[look] = graph_of(look, batch, framing)
+        *parts, found = graphs[look](batch.images, batch.proposals, stateless_seed(seed, "evaluation", step),
+                                     batch.sizes, batch.is_proposal, batch.objects)
         found, *parts = [part.numpy() for part in found], *(part.numpy() for part in parts)
         for row, example in enumerate(batch.examples):
             if image_id is None or str(image_id) == str(example.id):

@@ -14,6 +14,7 @@ from glimpse.network.detector import GlimpseDetector, image_limits
 from glimpse.network.suppression import Detections, suppress
 
 CHUNK = 16  # glimpses of one image that are pooled together
+NUMBERS_OF_CHUNKS = tuple(number << power for power in range(24) for number in (2, 3))
 
 
 class Answers(NamedTuple):
@@ -28,19 +29,22 @@ def detect_unless_background(detector: GlimpseDetector, images: tf.Tensor, propo
                              confidence: float, sizes: tf.Tensor | None = None, is_proposal: tf.Tensor | None = None,
                              objects: tf.Tensor | None = None) -> tuple[Detections, tf.Tensor]:
     """GlimpseDetector.detect with early stopping: Detections, and counts as `look_unless_background` has them."""
-    answers, counts = look_unless_background(detector, images, proposals, seed, confidence, sizes, objects)
+    answers, counts = look_unless_background(
+        detector, images, proposals, seed, confidence, sizes, objects, is_proposal)
     return suppress(*detector.predictions(answers, images, sizes), is_proposal), counts
 
 
 def look_unless_background(detector: GlimpseDetector, images: tf.Tensor, proposals: tf.Tensor, seed: tf.Tensor,
                            confidence: float, sizes: tf.Tensor | None = None,
-                           objects: tf.Tensor | None = None) -> tuple[Answers, tf.Tensor]:
+                           objects: tf.Tensor | None = None,
+                           is_proposal: tf.Tensor | None = None) -> tuple[Answers, tf.Tensor]:
     """Looks at each proposal T times, or until background has the probability `confidence`.
 
     Args:
         detector: a GlimpseDetector.
         images, proposals, seed, sizes, objects: as in its `call`.
         confidence: above 1, every proposal gets all T glimpses, at 0 one.
+        is_proposal: bool [B, N], False for boxes that only fill up a list, which get one glimpse.
 
     Returns:
         Answers; the number of glimpses of each proposal, int32 [B, N], 1 .. T.
@@ -49,6 +53,7 @@ def look_unless_background(detector: GlimpseDetector, images: tf.Tensor, proposa
     limits = [tf.broadcast_to(tf.reshape(limit, [-1]), [batch]) for limit in image_limits(images, sizes)]
     feature_map = detector.shared_map(images)
     truth = None if objects is None else tf.reshape(boxes.nearest_objects(proposals, objects), [-1, 4])
+    counted = None if is_proposal is None else tf.reshape(is_proposal, [-1])
 
     def answered(known):
         return known.box_deltas, known.reference, known.probabilities
@@ -58,7 +63,8 @@ def look_unless_background(detector: GlimpseDetector, images: tf.Tensor, proposa
         answers, counts = answered(known), tf.ones_like(rows)
         if step == detector.num_glimpses - 1:
             return answers, counts
-        promising = tf.where(known.probabilities[:, 0] < confidence)
+        going_on = known.probabilities[:, 0] < confidence
+        promising = tf.where(going_on if counted is None else going_on & tf.gather(counted, rows))
         rows, known = tf.nest.map_structure(lambda part: tf.gather(part, promising[:, 0]), (rows, known))
         image = rows // width
         situation = detector.situation(known, step, seed, None if truth is None else tf.gather(truth, rows))
@@ -83,13 +89,17 @@ def _pooled_list(detector, feature_map, glimpses, deltas, image, step):
 
     `image`, int32 [M] in order, says whose each glimpse is.
     Pooling takes equally many glimpses of each map. Lists filled up to the longest would be half filling, since scenes
-    differ; so each is cut into chunks, the last partly filling, and every chunk takes a copy of its map.
+    differ; so each is cut into chunks, the last partly filling, and every chunk takes a copy of its map. Pooling is
+    compiled for a number of chunks, so there are some to spare, of the last map, up to one of few numbers.
     """
     feature_map = detector.map_at(feature_map, step)
     batch = tf.shape(feature_map)[0]
     counts = tf.math.bincount(image, minlength=batch, maxlength=batch)
     # One chunk at least, of the first map: not every operation takes none.
     chunks = tf.maximum(-(-counts // CHUNK), tf.one_hot(0, batch, dtype=tf.int32))
+    total = tf.reduce_sum(chunks)
+    room = tf.reduce_min(tf.boolean_mask(NUMBERS_OF_CHUNKS, total <= NUMBERS_OF_CHUNKS))
+    chunks += tf.one_hot(batch - 1, batch, dtype=tf.int32) * (room - total)
     position = tf.range(tf.size(image)) - tf.gather(tf.cumsum(counts, exclusive=True), image)
     chunk = tf.gather(tf.cumsum(chunks, exclusive=True), image) + position // CHUNK
     place = tf.stack([chunk, position % CHUNK], axis=-1)

@@ -105,10 +105,19 @@ def test_training_batches_are_functions_of_seed_and_step():
 def test_evaluation_batches_fill_up_lists_of_proposals_and_keep_the_scale():
     batch, rest = evaluation_batches(PHOTOS, ragged, 2, Framing(60, 100))
     assert batch.proposals.shape == (2, 4, 4) and batch.is_proposal.tolist() == [[True] * 3 + [False], [True] * 4]
-    assert not batch.proposals[0, 3].any() and rest.is_proposal.all()
+    assert not batch.proposals[0, 3].any()
+    assert rest.proposals.shape == (1, 6, 4) and rest.is_proposal.tolist() == [[True] * 5 + [False]]
     assert batch.sizes.tolist() == [[60, 80], [80, 60]] and batch.images.shape == (2, 96, 96, 3)
     np.testing.assert_allclose(batch.proposals[1] / batch.scales[1], ragged(PHOTOS[1].image, "1"), rtol=1e-6)
     assert batch.examples == PHOTOS[:2]
+
+
+def test_lists_of_many_lengths_are_filled_up_to_few():
+    """The first is as long as it is, the others 3, 4, 6, 8, 12, 16, ... boxes."""
+    lengths = iter([7, 3, 4, 5, 6, 7, 8, 9, 12, 13, 700, 769])
+    batches = evaluation_batches([PHOTOS[0]] * 12, lambda image, id: np.zeros([next(lengths), 4], np.float32), 1,
+                                 Framing(60, 100))
+    assert [batch.proposals.shape[1] for batch in batches] == [7, 3, 4, 6, 6, 7, 8, 12, 12, 16, 768, 1024]
 
 
 def test_images_of_different_sizes_need_a_framing():

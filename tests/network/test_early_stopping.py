@@ -69,6 +69,26 @@ def test_the_extremes_are_one_glimpse_and_all_of_them():
             np.testing.assert_allclose(found.scores, network.detect(IMAGES, PROPOSALS, SEED)[0].scores, rtol=1e-4)
 
 
+def test_what_only_fills_up_a_list_is_not_looked_at_again():
+    filled = np.ones([3, 7], bool)
+    filled[1, 4:] = False
+    network = detector()
+    _, counts = look_unless_background(network, IMAGES, PROPOSALS, SEED, 1.1, is_proposal=filled)
+    np.testing.assert_array_equal(counts, np.where(filled, 3, 1))
+
+
+def test_pooling_is_compiled_for_few_numbers_of_proposals_that_go_on(monkeypatch):
+    """0 to 21 proposals go on, three to a chunk: 1 to 9 chunks are filled up to 2, 3, 4, 6, 8 or 12."""
+    monkeypatch.setattr(early_stopping, "CHUNK", 3)
+    network, pooled = detector(), []
+    monkeypatch.setattr(network, "pooled_vectors", lambda maps, *rest: pooled.append(maps.shape[0]) or type(
+        network).pooled_vectors(network, maps, *rest))
+    background = network(IMAGES, PROPOSALS, SEED).probabilities[:, :, 0, 0].numpy()
+    for threshold in [0, *np.sort(background, axis=None), 1.1]:
+        look_unless_background(network, IMAGES, PROPOSALS, SEED, threshold)
+    assert {2, 12} <= set(pooled) <= {2, 3, 4, 6, 8, 12} and len(pooled) > 20
+
+
 def test_one_glimpse_has_nothing_to_stop():
     answers, counts = look_unless_background(detector(num_glimpses=1), IMAGES, PROPOSALS, SEED, 0.5)
     assert answers.probabilities.shape == (3, 7, 1, 4) and (counts.numpy() == 1).all()
