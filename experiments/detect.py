@@ -33,7 +33,7 @@ def main(arguments=None):
     start_tensorflow()
     from glimpse.data.own_pictures import OwnPictures, read_picture
     from glimpse.evaluation.sequences import follow
-    from glimpse.training.experiment import restored
+    from glimpse.training.restore import restored
     from glimpse.visualization.detections import plot_detections
     from glimpse.visualization.writing import write_picture
     with restored(flags.run, flags.allow_import) as (experiment, _):

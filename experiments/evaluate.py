@@ -34,7 +34,7 @@ def main(arguments=None):
         real_number("--confidence", flags.confidence, minimum=0, maximum=1)
     start_tensorflow()
     from glimpse.training import lock, results, run
-    from glimpse.training.experiment import restored
+    from glimpse.training.restore import restored
     with restored(flags.run, flags.allow_import) as (experiment, step):
         start = time.perf_counter()
         result = experiment.evaluate(flags.split, flags.confidence, flags.iterations)

@@ -67,7 +67,7 @@ def explored_run(run, name, split, most, allow_import):
     from glimpse import config
     from glimpse.data.example import Part
     from glimpse.explorer.objects import explore
-    from glimpse.training.experiment import restored
+    from glimpse.training.restore import restored
     with restored(run, allow_import) as (experiment, step):
         examples = experiment.annotated(split)
         first = Part(examples, range(min(most or len(examples), len(examples))))

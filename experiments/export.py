@@ -29,7 +29,7 @@ def main(arguments=None):
     out = flags.out.resolve()  # "." has no name of its own
     start_tensorflow()
     import glimpse.network.export  # noqa: F401  no part can be registered once a configuration is in force
-    from glimpse.training.experiment import restored
+    from glimpse.training.restore import restored
     with restored(flags.run, flags.allow_import) as (experiment, step):
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = out.with_name(f".{out.name}.{os.getpid()}")  # a reader sees all of it or nothing

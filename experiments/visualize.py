@@ -40,7 +40,7 @@ def main(arguments=None):
         probe_image(flags.photo)
     start_tensorflow()
     from glimpse.data.own_pictures import OwnPictures
-    from glimpse.training.experiment import restored
+    from glimpse.training.restore import restored
     with restored(flags.run, flags.allow_import) as (experiment, _):
         if flags.photo:
             examples = OwnPictures([flags.photo], experiment.trained_on.image_shape, experiment.framing)

@@ -22,7 +22,8 @@ from glimpse.network.early_stopping import detect_unless_background
 from glimpse.randomness import stateless_seed
 from glimpse.studies.pictures.stopping import plot_map_over_milliseconds
 from glimpse.training.environment import environment
-from glimpse.training.experiment import Experiment, restored
+from glimpse.training.experiment import Experiment
+from glimpse.training.restore import restored
 from glimpse.visualization.writing import write_figure
 
 TRAINING = {  # bindings of experiments/digits_learned.gin

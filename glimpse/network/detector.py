@@ -4,7 +4,7 @@ After Hara, Liu, Tuzel and Farahmand, "Attentional Network for Visual Object Det
 Fast R-CNN (Girshick 2015): one glimpse, the proposal, and neither recurrent weights nor a policy.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import gin
 import keras
@@ -16,44 +16,12 @@ from glimpse.network.controller import Controller, ReluRecurrence
 from glimpse.network.deformable import DeformablePooling
 from glimpse.network.fusions import max_fusion
 from glimpse.network.policies import Situation
+from glimpse.network.rollout import Known, Rollout, Zoomed
 from glimpse.network.suppression import Detections, suppress
 from glimpse.ops import roi_align, roi_pool
 
 POOLINGS = ("max", "align", "crop", "zoom", "deformable")
 FROM_PIXELS = ("crop", "zoom")  # those that need the image beside, or in place of, a feature map
-
-
-class Zoomed(NamedTuple):
-    """What glimpses are taken from with the pooling "zoom"."""
-
-    coarse: tf.Tensor  # [B, h, w, C], the feature map of the image at a lower resolution; the first glimpse
-    image: tf.Tensor  # [B, H, W, channels], for all others
-
-
-class Known(NamedTuple):
-    """What is known of M proposals after a glimpse of them: the state that goes from one glimpse to the next."""
-
-    glimpses: tf.Tensor  # [M, t, 4], so far, xyxy pixels; the first is the proposal
-    hidden: tf.Tensor  # [M, D], fc7 of the last glimpse
-    state: tuple  # of the controller
-    fused: tf.Tensor  # [M, D], the fused vector; the heads read it
-    logits: tf.Tensor  # [M, K + 1], 0 is background
-    box_deltas: tf.Tensor  # [M, K, 4], from the reference to the box of each class
-    reference: tf.Tensor  # [M, 4], the proposal or the last glimpse, at least a pixel wide and high; a constant
-    probabilities: tf.Tensor  # [M, K + 1], of the classes, as they count
-
-
-class Rollout(NamedTuple):
-    """What T glimpses of M episodes an image were and gave. An episode is one sequence of glimpses of one proposal."""
-
-    glimpses: tf.Tensor  # [B, M, T, 4], xyxy pixels; the first is the proposal
-    deltas: tf.Tensor  # [B, M, T-1, 4], as drawn, before the glimpse was cut to the image
-    policy_inputs: tf.Tensor  # [B, M, T-1, I], what the policy decided on before each of these deltas
-    fused: tf.Tensor  # [B, M, T, D], and so on as in Known, after each glimpse
-    logits: tf.Tensor  # [B, M, T, K + 1]
-    box_deltas: tf.Tensor  # [B, M, T, K, 4]
-    references: tf.Tensor  # [B, M, T, 4]
-    probabilities: tf.Tensor  # [B, M, T, K + 1]
 
 
 @gin.register

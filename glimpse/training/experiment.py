@@ -12,7 +12,7 @@ import gin
 import keras
 import tensorflow as tf
 
-from glimpse import config, gin_faults, system_faults
+from glimpse import gin_faults
 from glimpse.data.batches import training_batches
 from glimpse.data.example import NoSplit, outlines
 from glimpse.data.feature_cache import FeatureCache
@@ -25,7 +25,6 @@ from glimpse.training import (
     checkpoints,
     estimators,  # noqa: F401  configurations choose among them
     lock,
-    own_modules,
     parts,
     run,
     stopping,
@@ -34,7 +33,7 @@ from glimpse.training import (
 from glimpse.training.board import Board
 from glimpse.training.metrics_log import best_step, read_metrics
 from glimpse.training.recorder import Recorder
-from glimpse.training.trained_on import TrainedOn, read_trained_on, trained_on_of, write_trained_on
+from glimpse.training.trained_on import TrainedOn, trained_on_of, write_trained_on
 from glimpse.training.validation import Validation
 from glimpse.training.weights import read_weights
 
@@ -338,29 +337,3 @@ def _names(name, value):
     if not value or len(set(value)) < len(value):
         raise GlimpseError(f"{name} must name at least one split, and each once, got {value!r}")
     return tuple(value)
-
-
-@contextlib.contextmanager
-def restored(workdir, allow_import=()):
-    """The experiment of a trained run, with its configuration in force: yields (Experiment, step of its checkpoint).
-
-    Nothing of its training data is read. Its configuration may import glimpse, modules that were noted when it was
-    trained and have not changed, and those named in `allow_import`.
-
-    Raises:
-        GlimpseError: where `workdir` holds no run, or one without a checkpoint.
-    """
-    system_faults.check_name(workdir)
-    if not (pathlib.Path(workdir) / run.CONFIG).is_file():
-        raise GlimpseError(f"--run={workdir} holds no {run.CONFIG}; name the --workdir of a training")
-    untrained = GlimpseError(f"--run={workdir} holds no checkpoint yet; train it first")
-    if not any((pathlib.Path(workdir) / name).exists() for name in (run.CHECKPOINTS, run.WEIGHTS)):
-        raise untrained
-    may_import, directories = own_modules.trusted(workdir, allow_import)
-    with config.import_directories(directories), config.configuration(
-            pathlib.Path(workdir) / run.CONFIG, may_import=may_import):
-        experiment = Experiment(trained_on=read_trained_on(workdir), strategy=None)  # it is used on one device
-        step = experiment.restore(workdir)
-        if not step:
-            raise untrained
-        yield experiment, step

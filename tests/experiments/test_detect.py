@@ -8,7 +8,7 @@ from PIL import Image
 from experiments import detect
 from glimpse.data.example import Example
 from glimpse.evaluation.evaluator import evaluate_detector
-from glimpse.training.experiment import restored
+from glimpse.training.restore import restored
 from tests.data.photo_files import pixels, write_image
 
 

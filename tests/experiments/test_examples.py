@@ -11,7 +11,7 @@ import safetensors
 
 from experiments import detect, explore, export, visualize
 from glimpse.training import run
-from glimpse.training.experiment import restored
+from glimpse.training.restore import restored
 
 ROOT = pathlib.Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "digits"

@@ -9,7 +9,7 @@ import tensorflow as tf
 from experiments import export
 from glimpse.data.batches import evaluation_batches
 from glimpse.randomness import stateless_seed
-from glimpse.training.experiment import restored
+from glimpse.training.restore import restored
 
 ANSWER = """
 import sys

@@ -10,7 +10,8 @@ from experiments import export, train
 from glimpse import config
 from glimpse.errors import GlimpseError
 from glimpse.training import run
-from glimpse.training.experiment import Experiment, restored
+from glimpse.training.experiment import Experiment
+from glimpse.training.restore import restored
 from glimpse.training.weights import named, read_weights
 
 

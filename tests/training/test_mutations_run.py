@@ -172,7 +172,7 @@ def test_mutated_configurations_of_a_run(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "\0", "SEED = ", "{}", "Experiment.seed = 0\n", "x" * 10**5])
 def test_a_configuration_that_was_lost_is_one_line(tmp_path, text):
-    from glimpse.training.experiment import restored
+    from glimpse.training.restore import restored
     (tmp_path / run.CHECKPOINTS).mkdir()
     (tmp_path / run.CONFIG).write_text(text)
     write_trained_on(tmp_path, TrainedOn(("cat",), (1,), (8, 8, 1)))

@@ -9,7 +9,7 @@ import pytest
 from glimpse import config
 from glimpse.errors import GlimpseError
 from glimpse.training import own_modules, run, trained_on
-from glimpse.training.experiment import restored
+from glimpse.training.restore import restored
 
 POLICY = '''
 import gin

@@ -8,7 +8,7 @@ import pytest
 from glimpse import config
 from glimpse.errors import GlimpseError
 from glimpse.training import board, checkpoints, run
-from glimpse.training.experiment import Experiment, restored
+from glimpse.training.experiment import Experiment
 from glimpse.training.metrics_log import (
     VALIDATION_MAP,
     best_step,
@@ -17,6 +17,7 @@ from glimpse.training.metrics_log import (
     validation_by_columns,
 )
 from glimpse.training.recorder import Recorder
+from glimpse.training.restore import restored
 from glimpse.training.validation import METRIC, Validation
 from tests.training.test_experiment import assert_same, trained
 
