@@ -6,9 +6,11 @@ import pathlib
 from matplotlib.figure import Figure
 
 DOCS = pathlib.Path(__file__).parents[1]
-CODED = "SUPERVISION=every,BOX_REFERENCE=glimpse,FUSION=last,RECURRENCE=relu"
+CODED = "SUPERVISION=every,BOX_REFERENCE=glimpse,FUSION=last"
+CASCADE = "RECURRENCE=no_recurrence,OWN_LAYERS=all,SCORE=mean,RELABEL_IOUS=0.5x0.6x0.7x0.7x0.7"
 SERIES = {  # name -> the axes of its runs beside T and the seed, the glimpse counts, and how it is drawn
-    "refine": (f"POLICY=refine,{CODED}", (2, 3, 5), "tab:purple", "D"),
+    "cascade": (f"POLICY=refine,{CODED},{CASCADE}", (2, 3, 5), "tab:red", "v"),
+    "refine": (f"POLICY=refine,{CODED},RECURRENCE=relu", (2, 3, 5), "tab:purple", "D"),
     "learned": ("POLICY=learned,SUPERVISION=last", (2, 3, 5), "tab:blue", "o"),
     "learned constant": ("POLICY=learned_constant,SUPERVISION=every", (3,), "tab:olive", "P"),
     "fixed": ("POLICY=fixed,SUPERVISION=every", (3,), "tab:orange", "s"),
