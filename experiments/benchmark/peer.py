@@ -31,14 +31,14 @@ from glimpse.training.experiment import Experiment
 from glimpse.training.trained_on import TrainedOn
 
 NETWORKS = {  # (configuration, bindings, (side, channels) of an image)
-    "digits": ("experiments/digits_learned.gin", [], (96, 1)),
+    "digits": ("experiments/digits.gin", [], (96, 1)),
     "photographs": ("experiments/photos.gin", ["DATA_ROOT = 'none'", "efficientnet_lite0.weights = None"], (640, 3)),
 }
 GLIMPSES = {"T=1": ["NUM_GLIMPSES = 1"], "T=3, learned": ["NUM_GLIMPSES = 3", "POLICY = @learned()"],
             "T=3, refine": ["NUM_GLIMPSES = 3", "POLICY = @refine()"]}
 # What the twin has, whatever a shipped configuration has; and weights that stay, so that every turn does the same.
-TWIN = ["SUPERVISION = 'last'", "FUSION = @max", "BOX_REFERENCE = 'proposal'",
-        "keras.optimizers.Adam.learning_rate = 0.0"]
+TWIN = ["SUPERVISION = 'last'", "FUSION = @max", "BOX_REFERENCE = 'proposal'", "RECURRENCE = @relu",
+        "OWN_LAYERS = 'none'", "SCORE = 'last'", "RELABEL_IOUS = None", "keras.optimizers.Adam.learning_rate = 0.0"]
 MAP = (40, 40, 112)
 BACKGROUND = 5.0  # what its logit is above those of the classes, whose standard deviation is 2
 THREADS = 1, 2
