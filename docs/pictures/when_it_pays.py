@@ -1,0 +1,51 @@
+"""Draws docs/pictures/when_it_pays.png from the committed runs, and prints its table: python docs/pictures/when_it_pays.py
+
+What three glimpses gain over one, over how well the best proposals fit.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from glimpse.studies.intervals import t_interval
+
+DOCS = pathlib.Path(__file__).parents[1]
+MAP = "voc10_map@0.50:0.95"
+REFINED = "NUM_GLIMPSES=3,POLICY=refine,SUPERVISION=every,BOX_REFERENCE=glimpse,FUSION=last,RECURRENCE=no_recurrence"
+CASCADE = f"{REFINED},OWN_LAYERS=all,SCORE=mean,RELABEL_IOUS=0.5x0.6x0.7x0.7x0.7"
+DATA = {  # name -> the directory of its study, and the runs of three glimpses
+    "digits": ("rivals", CASCADE), "deeppcb": ("deeppcb", "NUM_GLIMPSES=3"), "bccd": ("bccd", CASCADE),
+    "playing-cards": ("cards", CASCADE)}
+
+
+def runs_of(study, cell):
+    """{seed: results} of one cell of a study."""
+    paths = sorted((DOCS / "results" / study).glob(f"{cell},SEED=[0-9]/results.json"))
+    return {path.parent.name[-1]: json.loads(path.read_text()) for path in paths}
+
+
+def main():
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for name, (study, cell) in DATA.items():
+        one, three = runs_of(study, "NUM_GLIMPSES=1"), runs_of(study, cell)
+        both = sorted({*one} & {*three})
+        before, after = ([100 * runs[seed]["metrics"]["test"][MAP] for seed in both] for runs in (one, three))
+        gains = np.subtract(after, before)
+        low, high = t_interval(gains)
+        fit = [100 * one[both[0]]["proposal_recall"][f"test@{iou}"] for iou in ("0.50", "0.70")]
+        print(f"| {name} | {fit[0]:.0f} / {fit[1]:.0f} | {np.mean(before):.1f} | {np.mean(after):.1f} | "
+              f"{gains.mean():+.1f} [{low:+.1f}, {high:+.1f}] | {len(both)} |")
+        axes.plot([fit[1]] * len(both), gains, "o", color="tab:red", markersize=4, alpha=0.6)
+        axes.annotate(name, (fit[1] + 1.2, gains.mean()), va="center", fontsize="small")
+    axes.axhline(0, color="grey", linewidth=0.8)
+    axes.set(xlabel="objects that a proposal overlaps by 0.7 or more, in percent",
+             ylabel="gain of T = 3 over T = 1,\npoints of mAP 50:95, test", xlim=(0, 100))
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(DOCS / "pictures" / "when_it_pays.png", dpi=130)
+
+
+if __name__ == "__main__":
+    main()
