@@ -15,9 +15,11 @@ DOCS = pathlib.Path(__file__).parents[1]
 MAP = "voc10_map@0.50:0.95"
 REFINED = "NUM_GLIMPSES=3,POLICY=refine,SUPERVISION=every,BOX_REFERENCE=glimpse,FUSION=last,RECURRENCE=no_recurrence"
 CASCADE = f"{REFINED},OWN_LAYERS=all,SCORE=mean,RELABEL_IOUS=0.5x0.6x0.7x0.7x0.7"
-DATA = {  # name -> the directory of its study, and the runs of three glimpses
-    "digits": ("rivals", CASCADE), "deeppcb": ("deeppcb", "NUM_GLIMPSES=3"), "bccd": ("bccd", CASCADE),
-    "playing-cards": ("cards", CASCADE)}
+ONE = "NUM_GLIMPSES=1"
+DATA = {  # name -> the directory of its study, the runs of one glimpse, and those of three
+    "digits": ("rivals", ONE, CASCADE), "deeppcb": ("deeppcb", ONE, "NUM_GLIMPSES=3"), "bccd": ("bccd", ONE, CASCADE),
+    "playing-cards": ("cards", ONE, CASCADE),
+    "digits, finer grid": ("proposal_fit", "STRIDE=0.2,NUM_GLIMPSES=1", "STRIDE=0.2,NUM_GLIMPSES=3")}
 
 
 def runs_of(study, cell):
@@ -29,8 +31,8 @@ def runs_of(study, cell):
 def main():
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
-    for name, (study, cell) in DATA.items():
-        one, three = runs_of(study, "NUM_GLIMPSES=1"), runs_of(study, cell)
+    for name, (study, *cells) in DATA.items():
+        one, three = (runs_of(study, cell) for cell in cells)
         both = sorted({*one} & {*three})
         before, after = ([100 * runs[seed]["metrics"]["test"][MAP] for seed in both] for runs in (one, three))
         gains = np.subtract(after, before)
