@@ -32,7 +32,8 @@ from glimpse.training.trained_on import TrainedOn
 
 NETWORKS = {  # (configuration, bindings, (side, channels) of an image)
     "digits": ("experiments/digits.gin", [], (96, 1)),
-    "photographs": ("experiments/photos.gin", ["DATA_ROOT = 'none'", "efficientnet_lite0.weights = None"], (640, 3)),
+    "photographs": ("experiments/photos.gin", [
+        "DATA_ROOT = 'none'", "Framing.canvas = (640, 640)", "efficientnet_lite0.weights = None"], (640, 3)),
 }
 GLIMPSES = {"T=1": ["NUM_GLIMPSES = 1"], "T=3, learned": ["NUM_GLIMPSES = 3", "POLICY = @learned()"],
             "T=3, refine": ["NUM_GLIMPSES = 3", "POLICY = @refine()"]}
