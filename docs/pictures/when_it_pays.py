@@ -1,4 +1,4 @@
-"""Draws docs/pictures/when_it_pays.png from the committed runs, and prints its table: python docs/pictures/when_it_pays.py
+"""Draws docs/pictures/when_it_pays.png, and prints its table: python docs/pictures/when_it_pays.py
 
 What three glimpses gain over one, over how well the best proposals fit.
 """
