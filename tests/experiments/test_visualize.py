@@ -124,8 +124,9 @@ def test_a_picture_without_detections(tmp_path, tiny, capsys, monkeypatch):
     with config.configuration("experiments/digits.gin", tiny) as text:
         (tmp_path / "config.gin").write_text(text)
         experiment = Experiment()
-        kernel, bias = experiment.detector.class_heads[0].get_weights()
-        experiment.detector.class_heads[0].set_weights([0 * kernel, 20 * np.eye(len(bias))[0]])
+        for head in experiment.detector.class_heads:
+            kernel, bias = head.get_weights()
+            head.set_weights([0 * kernel, 20 * np.eye(len(bias))[0]])
         experiment.trainer.optimizer.iterations.assign(1)
         checkpoints.save(tmp_path / run.CHECKPOINTS, experiment.checkpoint, step=1, keep=1)
         trained_on.write_trained_on(tmp_path, experiment.trained_on)

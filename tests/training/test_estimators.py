@@ -140,9 +140,9 @@ def test_expectation_learns_the_better_candidate():
      "the estimator 'expectation' needs a policy with 'candidates', .*, got OffsetCandidatePolicy"),
     (["ESTIMATOR = @reinforce()", "reinforce.entropy = 0.1"],
      r"the estimator 'reinforce' needs a policy with 'entropy', such as @candidates\(\), got LearnedPolicy"),
-    (["Trainer.relabel_ious = 0.5"], "Trainer.relabel_ious must be a list of overlaps, .* or None, got 0.5"),
-    (["Trainer.relabel_ious = (0.5, 'x')"], "Trainer.relabel_ious must be a finite number, got 'x'"),
-    (["Trainer.relabel_ious = (0.5,)"], "Trainer.relabel_ious lists 1 overlaps, too few for 2 glimpses"),
+    (["RELABEL_IOUS = 0.5"], "Trainer.relabel_ious must be a list of overlaps, .* or None, got 0.5"),
+    (["RELABEL_IOUS = (0.5, 'x')"], "Trainer.relabel_ious must be a finite number, got 'x'"),
+    (["RELABEL_IOUS = (0.5,)"], "Trainer.relabel_ious lists 1 overlaps, too few for 2 glimpses"),
     (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"],
      "reward must be a reference such as @terminal, @discrete or @gain, got 'late'"),
 ], ids=str)
