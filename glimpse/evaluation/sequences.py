@@ -83,9 +83,9 @@ def follow(detector, examples, proposals, seed, batch_size=10, framing=None, ima
             batches, "looking", total=-(-len(examples) // batch_size), unit="batch", disable=quiet or None)):
         if image_id is not None and str(image_id) not in [str(example.id) for example in batch.examples]:
             continue
-        if look not in graphs:
-            graphs[look] = graph_of(look, batch, framing)
-        *parts, found = graphs[look](batch.images, batch.proposals, stateless_seed(seed, "evaluation", step),
+        if "look" not in graphs:
+            graphs["look"] = graph_of(look, batch, framing)
+        *parts, found = graphs["look"](batch.images, batch.proposals, stateless_seed(seed, "evaluation", step),
                                      batch.sizes, batch.is_proposal, batch.objects)
         found, *parts = [part.numpy() for part in found], *(part.numpy() for part in parts)
         for row, example in enumerate(batch.examples):
