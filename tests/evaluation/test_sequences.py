@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from glimpse.data.example import Example
 from glimpse.data.proposals import WindowGrid
+from glimpse.evaluation import sequences
+from glimpse.evaluation.evaluator import graph_of
 from glimpse.evaluation.sequences import (
     detected_proposals,
     follow,
@@ -41,6 +43,16 @@ def detector(num_glimpses=3, policy=None):
     for head in (network.class_heads[0], network.box_heads[0]):  # from almost nothing to answers that differ
         head.set_weights([30 * weight for weight in head.get_weights()])
     return network
+
+
+def test_what_has_been_compiled_is_kept_for_the_next_call(monkeypatch):
+    """As a training does that is validated again and again."""
+    network, data, graphs, made = detector(), examples(2), {}, []
+    monkeypatch.setattr(sequences, "graph_of", lambda *arguments: made.append(1) or graph_of(*arguments))
+    first, second = (list(follow(network, data, PROPOSALS, 0, graphs=graphs)) for _ in range(2))
+    assert len(made) == 1
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.glimpses, other.glimpses)
 
 
 def test_it_follows_what_the_evaluation_detects_to_the_draw():
