@@ -137,6 +137,12 @@ def training_step(twin, batch, weight_decay, size):
 
 
 @torch.no_grad()
+def first_look(twin, vectors):
+    """fc7 of pooled glimpses [M, I]."""
+    return functional.relu(twin.fc7(functional.relu(twin.fc6(vectors))))
+
+
+@torch.no_grad()
 def detect(twin, batch, proposals, size, least_score=0.01, nms_iou=0.3, most=100):
     """Detections of the one image of a batch: boxes [D, 4], scores [D], the most confident first; all logits."""
     logits, deltas = twin(batch, proposals, size)

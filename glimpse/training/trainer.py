@@ -50,6 +50,8 @@ class Trainer(keras.Model):
             after "every" one [ours].
         relabel_ious: label the RoIs anew at each glimpse by where it lies: a list of T overlaps with an object at which
             it is foreground, such as Cascade R-CNN's (0.5, 0.6, 0.7); None for the labels of the proposals throughout.
+            It is for glimpses at the box just found, `refine`. Any other policy needs None: what looks elsewhere on
+            purpose would be called background, and a policy that learns by the detection loss would choose its labels.
         further_background: how many of an image's background slots get further glimpses, those that the first glimpse
             takes most for objects; for the others, the first answer counts as the last [ours]. None: all.
         policy_weight: factor of the policy's loss.
@@ -70,7 +72,7 @@ class Trainer(keras.Model):
         self.foreground_slots = whole_number("foreground_slots", foreground_slots)
         self.seed = whole_number("seed", seed, minimum=0)
         self.supervision = one_of("Trainer.supervision", supervision, ("last", "every"))
-        self.relabel_ious = _overlaps(relabel_ious, detector.num_glimpses)
+        self.relabel_ious = _overlaps(relabel_ious, detector)
         self.further_background = further_background
         if further_background is not None:
             self.further_background = whole_number("Trainer.further_background", further_background, minimum=0)
@@ -278,14 +280,21 @@ def _cut(batch, parts):
     return [{name: values[place] for name, values in cut.items()} for place in range(parts)]
 
 
-def _overlaps(relabel_ious, num_glimpses):
+def _overlaps(relabel_ious, detector):
     """The value of Trainer.relabel_ious, checked: None, or a list of at least T overlaps."""
     if relabel_ious is None:
         return None
     if not isinstance(relabel_ious, (list, tuple)):
         raise GlimpseError(f"Trainer.relabel_ious must be a list of overlaps, such as (0.5, 0.6, 0.7), or None, "
                            f"got {relabel_ious!r}")
-    if len(relabel_ious) < num_glimpses:
+    if len(relabel_ious) < detector.num_glimpses:
         raise GlimpseError(f"Trainer.relabel_ious lists {len(relabel_ious)} overlaps, too few for "
-                           f"{num_glimpses} glimpses: add some")
-    return [real_number("Trainer.relabel_ious", iou, minimum=0, maximum=1) for iou in relabel_ious]
+                           f"{detector.num_glimpses} glimpses: add some")
+    overlaps = [real_number("Trainer.relabel_ious", iou, minimum=0, maximum=1) for iou in relabel_ious]
+    policy = detector.policy
+    if policy is not None and role_of(policy) not in ("rival", "ceiling"):
+        raise GlimpseError(
+            f"Trainer.relabel_ious={relabel_ious!r} labels glimpses by where they lie, which is for the policy @refine(); "
+            f"{type(policy).__name__} has the role {role_of(policy)!r} and needs None: set RELABEL_IOUS = None, or take "
+            "the heads of experiments/digits_learned.gin")
+    return overlaps

@@ -162,7 +162,6 @@ from experiments.benchmark import peer, torch_twin
 peer.NETWORKS = {"photographs": (*peer.NETWORKS["photographs"][:1], [
     *peer.NETWORKS["photographs"][1], "GlimpseDetector.units = (16, 16)", "RoISampling.rois_per_image = 8",
     "Experiment.batch_size = 2"], peer.NETWORKS["photographs"][2])}
-del peer.GLIMPSES["T=1"]
 SETTING
 rows = peer._time("photographs", 1, 1)
 print(json.dumps(rows))
@@ -185,7 +184,8 @@ def test_the_peer_computes_the_same_numbers():
     first, _, text = ended.stdout.partition("\n")
     rows = json.loads(first)
     assert [(row["task"], row["glimpses"]) for row in rows] == [
-        (task, name) for name in ("T=3, learned", "T=3, refine") for task in ("step", "detection")]
+        (task, name) for name, more in (("T=1", ["fc6 and fc7"]), ("T=3, learned", []), ("T=3, refine", []))
+        for task in ["step", "detection", *more]]
     for row in rows:
         assert 0 < max(row["differences"].values()) < 1e-4 and row["torch"]["over_ours_cpu"] > 0
     assert "step, T=3, learned" in text and "photographs, 1 thread " in text

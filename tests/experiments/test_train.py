@@ -224,7 +224,8 @@ def test_a_policy_of_ones_own_needs_no_pythonpath(tmp_path, tiny, capsys, monkey
     module = tmp_path / "mine" / "policy_of_ones_own.py"
     module.write_text("import gin\nimport tensorflow as tf\n\n\n@gin.register('own_place')\ndef own_place():\n"
                       "    return lambda situation, explore: tf.zeros([tf.shape(situation.hidden)[0], 4])\n")
-    (tmp_path / "mine" / "base.gin").write_text("include 'experiments/digits.gin'\nPOLICY = @own_place()\n")
+    (tmp_path / "mine" / "base.gin").write_text("include 'experiments/digits.gin'\nPOLICY = @own_place()\n"
+                                                "RELABEL_IOUS = None\n")
     (tmp_path / "mine" / "mine.gin").write_text("import policy_of_ones_own\ninclude 'base.gin'\n" + "\n".join(tiny))
     monkeypatch.chdir(tmp_path)
     train.main([f"--gin_file={tmp_path / 'mine' / 'mine.gin'}", "--workdir=run"])

@@ -143,6 +143,9 @@ def test_expectation_learns_the_better_candidate():
     (["RELABEL_IOUS = 0.5"], "Trainer.relabel_ious must be a list of overlaps, .* or None, got 0.5"),
     (["RELABEL_IOUS = (0.5, 'x')"], "Trainer.relabel_ious must be a finite number, got 'x'"),
     (["RELABEL_IOUS = (0.5,)"], "Trainer.relabel_ious lists 1 overlaps, too few for 2 glimpses"),
+    (["RELABEL_IOUS = (0.5, 0.6)"], r"labels glimpses by where they lie, .*; LearnedPolicy has the role 'learns' and "
+     "needs None: set RELABEL_IOUS = None"),
+    (["RELABEL_IOUS = (0.5, 0.6)", "POLICY = @fixed()"], "FixedPolicy has the role 'control' and needs None"),
     (["ESTIMATOR = @reinforce()", "reinforce.reward = 'late'"],
      "reward must be a reference such as @terminal, @discrete or @gain, got 'late'"),
 ], ids=str)

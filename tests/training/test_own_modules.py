@@ -29,7 +29,8 @@ def write_own(directory, name):
     directory.mkdir()
     (directory / f"{name}.py").write_text(POLICY.format(name=name))
     (directory / f"{name}_sizes.py").write_text("SIZE = 0.1\n")
-    (directory / "mine.gin").write_text(f"import {name}\ninclude 'experiments/digits.gin'\nPOLICY = @{name}()\n")
+    (directory / "mine.gin").write_text(f"import {name}\ninclude 'experiments/digits.gin'\nPOLICY = @{name}()\n"
+                                       "RELABEL_IOUS = None\n")
     return directory / "mine.gin"
 
 
