@@ -11,8 +11,8 @@ each; fc6 and fc7 of 512 units; detection from 772 windows, from the map on. Wha
 some hundreds of boxes compete in detection, as with trained weights. All learning rates are 0, lest the numbers drift
 apart. A step of ours also takes the statistics that a run logs.
 
-"fc6 and fc7" are these two layers alone over the 772 glimpses of detection, a part of it that both must compute: torch's
-time for detection over ours for these layers is the largest ratio that could be had, were all else free.
+"fc6 and fc7" are these two layers alone over the 772 glimpses of detection, a part of it that both must compute.
+Torch's time for detection over ours for these layers is the largest ratio that could be had, were all else free.
 """
 from experiments.benchmark import in_turn  # first, as it imports torchvision before TensorFlow
 

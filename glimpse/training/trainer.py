@@ -294,7 +294,7 @@ def _overlaps(relabel_ious, detector):
     policy = detector.policy
     if policy is not None and role_of(policy) not in ("rival", "ceiling"):
         raise GlimpseError(
-            f"Trainer.relabel_ious={relabel_ious!r} labels glimpses by where they lie, which is for the policy @refine(); "
-            f"{type(policy).__name__} has the role {role_of(policy)!r} and needs None: set RELABEL_IOUS = None, or take "
-            "the heads of experiments/digits_learned.gin")
+            f"Trainer.relabel_ious={relabel_ious!r} labels glimpses by where they lie, which is for the policy "
+            f"@refine(); {type(policy).__name__} has the role {role_of(policy)!r} and needs None: set RELABEL_IOUS = "
+            "None, or take the heads of experiments/digits_learned.gin")
     return overlaps
