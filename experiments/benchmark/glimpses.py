@@ -26,12 +26,18 @@ from glimpse.training.experiment import Experiment
 from glimpse.training.restore import restored
 from glimpse.visualization.writing import write_figure
 
-TRAINING = {  # bindings of experiments/digits_learned.gin
-    "T=1": ["NUM_GLIMPSES = 1"],
-    "T=2, pathwise": ["NUM_GLIMPSES = 2"],
-    "T=3, pathwise": ["NUM_GLIMPSES = 3"],
-    "T=3, REINFORCE with 4 episodes": [
-        "NUM_GLIMPSES = 3", "ESTIMATOR = @reinforce()", "POLICY_OPTIMIZER = @keras.optimizers.SGD()"],
+LEARNED = "experiments/digits_learned.gin"
+TRAINING = {  # name -> configuration, bindings
+    "T=1": (LEARNED, ["NUM_GLIMPSES = 1"]),
+    "T=2, cascade": ("experiments/digits.gin", ["NUM_GLIMPSES = 2"]),
+    "T=3, cascade": ("experiments/digits.gin", ["NUM_GLIMPSES = 3"]),
+    "T=3, cascade, further_background=4": (
+        "experiments/digits.gin", ["NUM_GLIMPSES = 3", "Trainer.further_background = 4"]),
+    "T=3, refine": ("experiments/digits_refine.gin", ["NUM_GLIMPSES = 3"]),
+    "T=2, pathwise": (LEARNED, ["NUM_GLIMPSES = 2"]),
+    "T=3, pathwise": (LEARNED, ["NUM_GLIMPSES = 3"]),
+    "T=3, REINFORCE with 4 episodes": (
+        LEARNED, ["NUM_GLIMPSES = 3", "ESTIMATOR = @reinforce()", "POLICY_OPTIMIZER = @keras.optimizers.SGD()"]),
 }
 FURTHER = "pooling and controller, one glimpse"
 CONFIDENCES = (0.2, 0.3, 0.5, 0.7, 0.9, 0.99)
@@ -108,8 +114,8 @@ def ratios(result):
 def _training_steps(rounds):
     """Milliseconds of a training step for each of TRAINING, and of the part that no further glimpse can do without."""
     steps = []
-    for bindings in TRAINING.values():
-        with config.configuration("experiments/digits_learned.gin", [*bindings, "DigitScenes.sizes = {'train': 64}"]):
+    for file, bindings in TRAINING.values():
+        with config.configuration(file, [*bindings, "DigitScenes.sizes = {'train': 64}"]):
             experiment = Experiment()
             batch, step = next(iter(experiment.batches(0))), tf.function(experiment.trainer.train_step)
             steps.append(lambda step=step, batch=batch: step(batch))

@@ -1,0 +1,77 @@
+"""Prints the tables of docs/results/rivals.md from the runs in docs/results: python docs/pictures/rivals.py"""
+
+import json
+import pathlib
+from collections import defaultdict
+
+import numpy as np
+
+from glimpse.studies.intervals import t_interval
+
+RESULTS = pathlib.Path(__file__).parents[1] / "results"
+IOUS = "0.50:0.95", "0.50", "0.70", "0.80"
+
+
+def percent(result, iou="0.50:0.95"):
+    """mAP on test scenes, in percent."""
+    return 100 * result["metrics"]["voc10_map@" + iou]
+
+
+def cells(paths):
+    """{cell: {seed: result, with the metrics on test scenes}} of files named after runs, or in directories so named."""
+    found = defaultdict(dict)
+    for path in sorted(paths):
+        name = path.parent.name if path.name == "results.json" else path.stem
+        result = json.loads(path.read_text())
+        result["metrics"] = result["metrics"].get("test", result["metrics"])
+        cell, _, seed = name.rpartition(",SEED=")
+        found[cell][seed] = result
+    return found
+
+
+def described(cell):
+    """(T, policy, after which glimpses the heads learn, what boxes are coded from) of a run's name."""
+    axes = dict(part.split("=", 1) for part in cell.split(","))
+    policy = axes.get("POLICY", "none").replace("_", " ").replace("oracle", "*oracle: the true box*")
+    if "OWN_LAYERS" in axes:
+        more = ["own layers for each glimpse", "no memory", "labels anew", "mean score"]
+        policy = f"cascade: {policy}"
+    else:
+        more = ["deformable"] * ("POOLING" in axes) + ["multi-region"] * ("CONTROLLER" in axes)
+        more += ['fusion "last"'] * ("FUSION" in axes and "CONTROLLER" not in axes)
+        more += ["no memory"] * (axes.get("RECURRENCE") == "no_recurrence")
+    again = axes.get("N")
+    policy += f"; starts again {again} time{'s'[:again != '1']}" if again else ""
+    heads = axes.get("SUPERVISION", "last" if "POLICY" in axes else "")
+    coded = "last glimpse" if axes.get("BOX_REFERENCE") == "glimpse" else "proposal"
+    return axes.get("NUM_GLIMPSES", "1"), ", ".join([policy, *more]), heads, coded
+
+
+def interval(values):
+    return f"{np.mean(values):.1f}" + ("" if len(values) < 2 else " [{:.1f}, {:.1f}]".format(*t_interval(values)))
+
+
+def main():
+    runs = cells(RESULTS.glob("rivals/*/results.json"))
+    iterated = cells(RESULTS.glob("iterated/*.json"))
+    rows = []
+    for cell, seeds in [*runs.items(), *iterated.items()]:
+        over_all, *at = ([percent(result, iou) for result in seeds.values()] for iou in IOUS)
+        rows.append(("oracle" in cell, -np.mean(over_all), [
+            *described(cell), len(seeds), interval(over_all), *(f"{np.mean(values):.1f}" for values in at)]))
+    for *_, row in sorted(rows):
+        print("|", " | ".join(map(str, row)), "|")
+    stopped = cells(RESULTS.glob("stopping/*.json"))
+    rows = []
+    for cell, seeds in stopped.items():
+        both = sorted({*seeds} & {*runs[cell]})
+        whole, early = ([percent(of[seed]) for seed in both] for of in (runs[cell], seeds))
+        glimpses = np.mean([seeds[seed]["glimpses_per_proposal"] for seed in both])
+        rows.append((-np.mean(whole), [
+            *described(cell), len(both), f"{np.mean(whole):.1f}", f"{np.mean(early):.1f}", f"{glimpses:.2f}"]))
+    for *_, row in sorted(rows):
+        print("|", " | ".join(map(str, row)), "|")
+
+
+if __name__ == "__main__":
+    main()
