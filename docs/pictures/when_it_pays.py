@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from glimpse.studies.intervals import t_interval
+from glimpse.studies.resampling import over_images, resample_images
 
 DOCS = pathlib.Path(__file__).parents[1]
 MAP = "voc10_map@0.50:0.95"
@@ -23,24 +24,28 @@ DATA = {  # name -> the directory of its study, the runs of one glimpse, and tho
 
 
 def runs_of(study, cell):
-    """{seed: results} of one cell of a study."""
+    """{run: results} of one cell of a study, by seed."""
     paths = sorted((DOCS / "results" / study).glob(f"{cell},SEED=[0-9]/results.json"))
-    return {path.parent.name[-1]: json.loads(path.read_text()) for path in paths}
+    return {path.parent.name: json.loads(path.read_text()) for path in paths}
 
 
 def main():
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     axes = figure.subplots()
     for name, (study, *cells) in DATA.items():
-        one, three = (runs_of(study, cell) for cell in cells)
-        both = sorted({*one} & {*three})
-        before, after = ([100 * runs[seed]["metrics"]["test"][MAP] for seed in both] for runs in (one, three))
+        runs = [runs_of(study, cell) for cell in cells]
+        seeds = sorted(set.intersection(*({name[-1] for name in found} for found in runs)))
+        ones, threes = ([f"{cell},SEED={seed}" for seed in seeds] for cell in cells)
+        values = {name: result["metrics"]["test"][MAP] for found in runs for name, result in found.items()}
+        before, after = ([100 * values[name] for name in names] for names in (ones, threes))
         gains = np.subtract(after, before)
-        low, high = t_interval(gains)
-        fit = [100 * one[both[0]]["proposal_recall"][f"test@{iou}"] for iou in ("0.50", "0.70")]
+        resampled = resample_images(DOCS / "results" / study, ones + threes, "test")
+        intervals = [t_interval(gains), np.multiply(100, over_images(threes, ones, values, resampled)[:2])]
+        shown = ["[{:+.1f}, {:+.1f}]".format(*ends) for ends in intervals]
+        fit = [100 * runs[0][ones[0]]["proposal_recall"][f"test@{iou}"] for iou in ("0.50", "0.70")]
         print(f"| {name} | {fit[0]:.0f} / {fit[1]:.0f} | {np.mean(before):.1f} | {np.mean(after):.1f} | "
-              f"{gains.mean():+.1f} [{low:+.1f}, {high:+.1f}] | {len(both)} |")
-        axes.plot([fit[1]] * len(both), gains, "o", color="tab:red", markersize=4, alpha=0.6)
+              f"{gains.mean():+.1f} {shown[0]} | {shown[1]} | {len(seeds)} |")
+        axes.plot([fit[1]] * len(seeds), gains, "o", color="tab:red", markersize=4, alpha=0.6)
         axes.annotate(name, (fit[1] + 1.2, gains.mean()), va="center", fontsize="small")
     axes.axhline(0, color="grey", linewidth=0.8)
     axes.set(xlabel="objects that a proposal overlaps by 0.7 or more, in percent",

@@ -4,26 +4,13 @@ A cell is a policy with its further axes, such as SUPERVISION. Cells are held ag
 number of glimpses, and in all axes on which every run has a value, such as the pooled size: those are of the network.
 """
 
-import hashlib
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
-from glimpse.evaluation.average_precision import resampled_maps
-from glimpse.evaluation.matches import matches_file, read_matches
-from glimpse.studies.intervals import holm, seeds_and_images, sign_flip_test, t_interval, t_test
+from glimpse.studies.intervals import holm, sign_flip_test, t_interval, t_test
+from glimpse.studies.resampling import over_images
 from glimpse.studies.runs import axes_of, cell_axes_of, cell_name
 from glimpse.studies.tables import cells_of
-
-RESAMPLES = 1000
-
-
-class Resampled(NamedTuple):
-    """mAP 50:95 of one run on resampled test images."""
-
-    maps: np.ndarray  # [RESAMPLES]
-    images: str  # tells data sets apart
 
 
 def pairs_with_rivals(runs, chosen_by):
@@ -88,38 +75,11 @@ def against_rivals(pairs, values, resampled=None):
     return table.astype({"pairs": int})
 
 
-def resample_images(directory, runs, split):
-    """mAP 50:95 on resampled test images, the same ones for all runs, for those that keep their matches.
-
-    Args:
-        directory: of the study.
-        runs: names of runs.
-        split: whose images are resampled.
-
-    Returns:
-        dict, run -> Resampled.
-    """
-    resampled = {}
-    for name in dict.fromkeys(runs):
-        path = directory / name / matches_file(split)
-        if path.is_file():
-            matches = read_matches(path)
-            number = matches.num_images
-            counts = np.random.default_rng(0).multinomial(number, np.full(number, 1 / number), size=RESAMPLES)
-            objects = np.stack([matches.object_images, matches.object_labels, matches.difficult]).astype("<i8")
-            images = hashlib.sha256(objects.tobytes() + str(number).encode()).hexdigest()
-            resampled[name] = Resampled(resampled_maps(matches, counts), images)
-    return resampled
-
-
 def _compared(mine, theirs, values, resampled):
     """A row of `against_rivals`, p-values not yet corrected."""
     known = [pair for pair in zip(mine, theirs) if not np.isnan(values[list(pair)].to_numpy(float)).any()]
     differences = np.array([values[one] - values[other] for one, other in known])
-    images = (np.nan, np.nan, np.nan)
-    runs = [run for pair in known for run in pair]
-    if runs and all(run in resampled for run in runs) and len({resampled[run].images for run in runs}) == 1:
-        images = seeds_and_images(differences, [resampled[one].maps - resampled[other].maps for one, other in known])
+    images = over_images([one for one, _ in known], [other for _, other in known], values, resampled)
     return [len(known), differences.mean() if known else np.nan, *t_interval(differences), *images[:2],
             t_test(differences), images[2], sign_flip_test(differences)]
 

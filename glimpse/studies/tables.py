@@ -9,10 +9,11 @@ import pandas as pd
 
 from glimpse.errors import GlimpseError
 from glimpse.studies.intervals import t_interval
+from glimpse.studies.resampling import over_images
 from glimpse.studies.runs import axes_of, cell_axes_of
 
 
-def summarise(runs, metric):
+def summarise(runs, metric, resampled=None):
     """Mean over seeds of one metric, and its paired difference to one glimpse, for every cell.
 
     The difference is taken run by run to the run with NUM_GLIMPSES = 1 that has the same SEED and agrees
@@ -24,14 +25,15 @@ def summarise(runs, metric):
     Args:
         runs: DataFrame of `read_study`.
         metric: name of a column, such as "test/voc10_map@0.50:0.95".
+        resampled: of `glimpse.studies.resampling`, of this metric, for the interval over images as well.
 
     Returns:
         DataFrame with a row a cell: the axes but SEED; "role" of its policy; "seeds", the number of those with a value;
         "mean", "low" and "high" of the metric in its own unit, NaN where it is undefined; "undefined", the names of the
-        runs without a value; "difference", "difference_low" and "difference_high" (NaN where there is no
-        pair); "pairs", their number; "unpaired", the names of the runs without a pair, a list (runs with one
-        glimpse need none); "milliseconds_per_image", the median; "parameters". Intervals of a single
-        value are NaN.
+        runs without a value; "difference", "difference_low" and "difference_high" (NaN where there is no pair);
+        "images_low" and "images_high", its interval over seeds and images (NaN: not known); "pairs", their number;
+        "unpaired", the names of the runs without a pair, a list (runs with one glimpse need none);
+        "milliseconds_per_image", the median; "parameters". Intervals of a single value are NaN.
 
     Raises:
         GlimpseError: no run has the metric.
@@ -42,10 +44,13 @@ def summarise(runs, metric):
     axes, cell_axes = axes_of(runs), cell_axes_of(runs)
     numbers = [metric, "milliseconds_per_image", "parameters"]
     runs = runs[[*axes, "role", *numbers]].astype(dict.fromkeys(numbers, float))
-    runs["difference"] = runs[metric] - one_glimpse_values(runs, metric)
+    partners = one_glimpse_partners(runs)
     one_glimpse = runs[_has_one_glimpse(runs)]
     measures = one_glimpse.index[_is_plain(one_glimpse)]
-    cells = [dict(zip(cell_axes, key)) | _cell(cell, metric, cell.index[0] in measures) for key, cell in cells_of(runs)]
+    partners[measures] = np.nan
+    cells = [dict(zip(cell_axes, key))
+             | _cell(cell, runs[metric], partners, cell.index[0] in measures, resampled or {})
+             for key, cell in cells_of(runs)]
     return pd.DataFrame(cells).astype({axis: runs[axis].dtype for axis in cell_axes})
 
 
@@ -63,21 +68,21 @@ def cells_of(runs):
     return runs.groupby(axes, dropna=False, sort=False, observed=True) if axes else [((), runs)]
 
 
-def one_glimpse_values(runs, metric):
-    """The metric of the run with one glimpse that each run is compared to, NaN where there is none.
+def one_glimpse_partners(runs):
+    """The run with one glimpse that each run is compared to, NaN where there is none.
 
     Runs with one glimpse that have an axis more than others with one, such as POOLING=deformable, are compared to
     those others.
 
     Returns:
-        Series of float, indexed like `runs`.
+        Series of names, indexed like `runs`.
     """
     one_glimpse = runs[_has_one_glimpse(runs)]
-    values = _partner_values(runs, one_glimpse, metric, "NUM_GLIMPSES")
+    partners = _partners(runs, one_glimpse, "NUM_GLIMPSES")
     plain = one_glimpse[_is_plain(one_glimpse)]
     special = one_glimpse.drop(plain.index)
-    values[special.index] = _partner_values(special, plain, metric, "NUM_GLIMPSES")
-    return values
+    partners[special.index] = _partners(special, plain, "NUM_GLIMPSES")
+    return partners
 
 
 def _has_one_glimpse(runs):
@@ -113,8 +118,8 @@ def against_fewer(runs, metric):
             counts = runs["NUM_GLIMPSES"]
             smaller = sorted(set(counts[(counts > 1) & (counts < cell["NUM_GLIMPSES"].iloc[0])]), reverse=True)
             for fewer in smaller:
-                paired = (cell[metric].astype(float)
-                          - _partner_values(cell, runs[counts == fewer], metric, "NUM_GLIMPSES")).dropna()
+                partners = _partners(cell, runs[counts == fewer], "NUM_GLIMPSES")
+                paired = (cell[metric].astype(float) - partners.map(runs[metric]).astype(float)).dropna()
                 if len(paired):
                     rows.append([*key, fewer, len(paired), paired.mean(), *t_interval(paired)])
                     break
@@ -143,38 +148,41 @@ def learning_curves(runs):
     return cells["value"].agg(seeds="count", mean="mean", low="min", high="max").reset_index()
 
 
-def _partner_values(runs, others, metric, but):
-    """The metric of the one of the `others` that has each run's values on all axes it has any on, `but` one.
+def _partners(runs, others, but):
+    """The one of the `others` that has each run's values on all axes it has any on, `but` one.
 
     Returns:
-        Series of float, indexed like `runs`; NaN where a run has no such partner.
+        Series of names, indexed like `runs`; NaN where a run has no such partner.
     """
     shared = [axis for axis in axes_of(runs) if axis != but and others[axis].notna().any()]
     if not shared:
-        return pd.Series(np.nan, index=runs.index)
-    pairs = runs[shared].merge(others[[*shared, metric]], how="left", on=shared)
-    return pd.Series(pairs[metric].to_numpy(float), index=runs.index)
+        return pd.Series(np.nan, index=runs.index, dtype=object)
+    pairs = runs[shared].merge(others[shared].assign(partner=others.index), how="left", on=shared)
+    return pd.Series(pairs["partner"].to_numpy(object), index=runs.index)
 
 
-def _cell(runs, metric, is_the_measure):
+def _cell(runs, values, partners, is_the_measure, resampled):
     """What `summarise` says about the runs of one cell, which may be the one that others are compared to."""
-    values = runs[metric].dropna()
-    low, high = t_interval(values)
-    differences = runs["difference"].iloc[:0] if is_the_measure else runs["difference"]
-    paired, unpaired = differences.dropna(), differences[differences.isna() & runs[metric].notna()]
+    known = values[runs.index].dropna()
+    low, high = t_interval(known)
+    differences = known - partners[known.index].map(values).astype(float)
+    paired = differences.dropna()
     difference_low, difference_high = t_interval(paired)
+    images_low, images_high, _ = over_images(paired.index, partners[paired.index], values, resampled)
     return {
         "role": runs["role"].iloc[0],
-        "seeds": len(values),
-        "mean": values.mean(),
+        "seeds": len(known),
+        "mean": known.mean(),
         "low": low,
         "high": high,
         "difference": paired.mean(),
         "difference_low": difference_low,
         "difference_high": difference_high,
+        "images_low": images_low,
+        "images_high": images_high,
         "pairs": len(paired),
-        "unpaired": list(unpaired.index),
-        "undefined": list(runs.index[runs[metric].isna()]),
+        "unpaired": [] if is_the_measure else list(known.index.difference(paired.index, sort=False)),
+        "undefined": list(runs.index.difference(known.index, sort=False)),
         "milliseconds_per_image": runs["milliseconds_per_image"].median(),
         "parameters": runs["parameters"].median(),
     }

@@ -68,6 +68,14 @@ def test_both_spreads_add_up_and_images_shared_by_all_seeds_do_not_average_out()
     assert (high - low) / 2 == pytest.approx(stats.t.ppf(0.975, freedom) * math.sqrt(seeds + images))
 
 
+def test_who_counts_images_too_is_no_surer_than_who_does_not():
+    """Where the images vary as much as the seeds, Satterthwaite's 4 degrees of freedom would outdo the 1 of two seeds."""
+    values = np.array([0.2, 0.3])
+    image_effect = np.random.default_rng(0).normal(0, 0.05, 2000)
+    low, high, p = seeds_and_images(values, values[:, None] + image_effect)
+    assert (low, high) == pytest.approx(t_interval(values)) and p == t_test(values)
+
+
 def test_the_coverage_that_reports_quote_was_measured():
     covers = {noise: {name: round(100 * each["covers"]) for name, each in by_n["5"].items()}
               for noise, by_n in json.loads((RESULTS / "coverage.json").read_text())["seeds"].items()}

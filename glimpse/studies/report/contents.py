@@ -8,7 +8,8 @@ import pandas as pd
 from glimpse.errors import GlimpseError
 from glimpse.evaluation.average_precision import IOU_THRESHOLDS
 from glimpse.evaluation.errors_by_kind import KINDS
-from glimpse.studies.rivals import against_rivals, pairs_with_rivals, resample_images
+from glimpse.studies.resampling import resample_images
+from glimpse.studies.rivals import against_rivals, pairs_with_rivals
 from glimpse.studies.runs import MAP, cell_axes_of, is_ordered, read_study
 from glimpse.studies.tables import against_fewer, by_result, learning_curves, summarise
 
@@ -74,11 +75,11 @@ def read_contents(directory, split="test"):
         raise GlimpseError(f"--split={split}: {directory} has no mAP of that split; there are {splits}")
     main = next(iter(metrics.values()))
     runs = by_result(runs, main)
-    tables = {label: summarise(runs, metric) for label, metric in metrics.items()}
+    resampled = resample_images(Path(directory), runs.index, split)
+    tables = {label: summarise(runs, metric, resampled if label == MAIN else None) for label, metric in metrics.items()}
     is_ceiling = next(iter(tables.values()))["role"].eq("ceiling").fillna(False)
     everything, runs = runs, _without_ceilings(runs)
     pairs, chosen_on = _pairs(runs, main, split)
-    resampled = resample_images(Path(directory), sum(pairs["mine"] + pairs["theirs"], []), split)
     thresholds = {iou: f"{split}/voc10_map@{iou:.2f}" for iou in IOU_THRESHOLDS}
     classes = {column.removeprefix(f"{split}/{CLASSES}"): column for column in runs if f"{split}/{CLASSES}" in column}
     return Contents(

@@ -170,8 +170,12 @@ def _differences(tables):
     if not main["pairs"].any():
         return ["No run is the pair of one with a single glimpse, so there are no differences to show."]
     shown = axes_shown(main).assign(pairs=main["pairs"])
-    for name, table in tables.items():
-        shown[name] = intervals(table, "difference")
+    label, *others = tables
+    shown[f"{label} [seeds]"] = intervals(main, "difference")
+    if main["images_low"].notna().any():
+        shown["[seeds and images]"] = intervals(main, "images")
+    for name in others:
+        shown[name] = intervals(tables[name], "difference")
     notes = [f"* without a run with one glimpse to compare with: `{name}`" for name in unpaired(main)]
     return ["## Difference to one glimpse, paired by seed", markdown(shown[main["pairs"] > 0]),
             *(["\n".join(notes)] if notes else [])]
