@@ -1,13 +1,14 @@
 """What can be said of pointing scenes without a network, and of the runs on them: python docs/pictures/pointing.py
 
 Draws docs/pictures/pointing.png. Prints the mAP 50:95 of a detector that knows all but the classes of the dials, and
-the shares of the dials and of the digits that each run finds.
+the table of docs/results/pointing.md, with the shares of the dials and of the digits that are found.
 """
 
 import pathlib
 
 import numpy as np
 from matplotlib.figure import Figure
+from rivals import IOUS, cells, described, interval, percent  # beside this file
 
 from glimpse.data.digits import REACH, DigitScenes
 from glimpse.evaluation.average_precision import average_precisions
@@ -69,9 +70,15 @@ def main():
         dials = np.concatenate([dials_of(scene) for scene in scenes])
         print(f"{split}: {dials.sum()} dials, {(~dials).sum()} digits; all known but the classes of the dials: mAP "
               f"50:95 {100 * all_but_the_dials(scenes):.1f}", flush=True)
-        for run in sorted((DOCS / "results" / "pointing").glob("*/" + matches_file(split))):
-            print("{}: finds {:.1f} % of the dials, {:.1f} % of the digits".format(
-                run.parent.name, *shares_found(run.parent, split, dials)), flush=True)
+    rows = []
+    for cell, seeds in cells((DOCS / "results" / "pointing").glob("*/results.json")).items():
+        over_all, *at = ([percent(result, iou) for result in seeds.values()] for iou in IOUS)
+        found = [shares_found(DOCS / "results" / "pointing" / f"{cell},SEED={seed}", split, dials) for seed in seeds]
+        rows.append((-np.mean(over_all), [
+            *described(cell), len(seeds), interval(over_all),
+            *(f"{mean:.1f}" for mean in (*map(np.mean, at), *np.mean(found, axis=0)))]))
+    for _, row in sorted(rows):
+        print("|", " | ".join(map(str, row)), "|")
     draw(scenes[:3])
 
 

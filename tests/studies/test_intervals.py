@@ -69,7 +69,7 @@ def test_both_spreads_add_up_and_images_shared_by_all_seeds_do_not_average_out()
 
 
 def test_who_counts_images_too_is_no_surer_than_who_does_not():
-    """Where the images vary as much as the seeds, Satterthwaite's 4 degrees of freedom would outdo the 1 of two seeds."""
+    """Images vary as much as seeds: four degrees of freedom (Satterthwaite) would outdo the one of two seeds."""
     values = np.array([0.2, 0.3])
     image_effect = np.random.default_rng(0).normal(0, 0.05, 2000)
     low, high, p = seeds_and_images(values, values[:, None] + image_effect)
