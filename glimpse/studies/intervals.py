@@ -101,8 +101,8 @@ def seeds_and_images(values, resampled):
     both. So the interval is a little too wide rather than too narrow, as in Owen, "The pigeonhole bootstrap", 2007.
     Degrees of freedom are those of Satterthwaite ("An approximate distribution of estimates of variance components",
     1946). They are too many where the few seeds vary little by chance, so the interval is never narrower than that over
-    seeds, nor p smaller. Percentiles of means for which seeds are resampled as well are too narrow with five seeds where
-    seeds vary more than images: they contain the truth in 87 of 100 studies (`experiments.benchmark coverage`),
+    seeds, nor p smaller. Percentiles of means for which seeds are resampled as well are too narrow with five seeds
+    where seeds vary more than images: they contain the truth in 87 of 100 studies (`experiments.benchmark coverage`),
     this in 94.
 
     Args:
