@@ -102,7 +102,7 @@ def trained(tmp_path_factory):
 
 def test_glimpses_are_timed_against_one_and_against_stopping(trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(glimpses, "TRAINING", {
-        f"T={count}": ("experiments/digits.gin", [f"NUM_GLIMPSES = {count}", "Experiment.batch_size = 2"])
+        f"T={count}": (glimpses.LEARNED, [f"NUM_GLIMPSES = {count}", "Experiment.batch_size = 2"])
         for count in (1, 2)})
     monkeypatch.setattr(glimpses, "CONFIDENCES", (0.0, 1.1))
     benchmark.main(["glimpses", "--runs=1", f"--run={trained / '1'}", f"--run={trained / '2'}",

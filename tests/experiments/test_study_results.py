@@ -17,7 +17,7 @@ def test_matches_and_errors_of_a_run_and_the_intervals_of_its_study(tmp_path, ti
     for policy in ("learned", "fixed"):
         for seed in range(2):
             bindings = [*tiny, "NUM_GLIMPSES = 2", f"POLICY = @{policy}()", f"SEED = {seed}"]
-            train.main(["--gin_file=experiments/digits.gin", *(f"--gin_param={binding}" for binding in bindings),
+            train.main(["--gin_file=experiments/digits_learned.gin", *(f"--gin_param={each}" for each in bindings),
                         f"--workdir={workdir / f'POLICY={policy},SEED={seed}'}"])
     report.main([f"--study={workdir}"])
     for run in workdir.glob("POLICY=*/"):
