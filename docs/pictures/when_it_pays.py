@@ -24,7 +24,7 @@ DATA = {  # name -> the directory of its study, the runs of one glimpse, and tho
 
 
 def runs_of(study, cell):
-    """{run: results} of one cell of a study, by seed."""
+    """{name of the run: results} of one cell of a study."""
     paths = sorted((DOCS / "results" / study).glob(f"{cell},SEED=[0-9]/results.json"))
     return {path.parent.name: json.loads(path.read_text()) for path in paths}
 

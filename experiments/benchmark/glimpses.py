@@ -27,7 +27,7 @@ from glimpse.training.restore import restored
 from glimpse.visualization.writing import write_figure
 
 LEARNED = "experiments/digits_learned.gin"
-TRAINING = {  # name -> configuration, bindings
+TRAINING = {  # name -> configuration, bindings; of the last, which has memory, a further glimpse is timed apart
     "T=1": (LEARNED, ["NUM_GLIMPSES = 1"]),
     "T=2, cascade": ("experiments/digits.gin", ["NUM_GLIMPSES = 2"]),
     "T=3, cascade": ("experiments/digits.gin", ["NUM_GLIMPSES = 3"]),
