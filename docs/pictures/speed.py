@@ -13,23 +13,38 @@ def row(cells):
 
 
 def operator(name):
-    """A line a shape: threads, then of each processor ours in CPU ms and torchvision's time over it; memory."""
-    results = [json.loads((RESULTS / processor / f"{name}.json").read_text()) for processor in PROCESSORS]
-    for place, workload in enumerate(results[0]["timed"][0]["workloads"]):
-        peak = (f"{max(result['peak_mib']['ours'][place][part] for result in results):.0f}" for part in PARTS)
-        peak = " / ".join(peak)
-        for number, timed in enumerate(results[0]["timed"]):
-            cells = [described(workload) if number == 0 else "", str(timed["threads"])]
-            for result in results:
-                contenders = result["timed"][number]["workloads"][place]["contenders"]
+    """A line a shape and number of threads: of each processor ours in CPU ms and torchvision's time over it; memory."""
+    results = [by_workload(json.loads((RESULTS / processor / f"{name}.json").read_text())) for processor in PROCESSORS]
+    for described in results[-1]:
+        measured = [result.get(described) for result in results]
+        peaks = [peak for peak, _ in filter(None, measured)]
+        peak = " / ".join(f"{max(peak[part] for peak in peaks):.0f}" for part in PARTS)
+        for number, threads in enumerate(measured[-1][1]):
+            cells = [described if number == 0 else "", str(threads)]
+            for of_processor in measured:
+                if of_processor is None:
+                    cells += ["", "", ""]
+                    continue
+                contenders = of_processor[1][threads]
                 cells += [pair(contenders["ours"], "cpu_ms"), pair(contenders["torchvision"], "over_ours_cpu"),
                           pair(contenders["torchvision"], "over_ours_wall")]
             row([*cells, peak if number == 0 else ""])
 
 
+def by_workload(result):
+    """{what is pooled: (its peak memory, {threads: contenders})}."""
+    found = {}
+    for timed in result["timed"]:
+        for place, workload in enumerate(timed["workloads"]):
+            _, of_threads = found.setdefault(described(workload), (result["peak_mib"]["ours"][place], {}))
+            of_threads[timed["threads"]] = workload["contenders"]
+    return found
+
+
 def described(workload):
-    boxes = f", boxes of {workload['box_cells']} x {workload['box_cells']} cells" if workload["box_cells"] else ""
-    return f"{workload['features']} x {workload['rois']} @{workload['pooled_size']}{boxes}"
+    boxes = workload["boxes"]
+    boxes = "" if boxes is None else f" {boxes}" if isinstance(boxes, str) else f" of {boxes} x {boxes} cells"
+    return f"{workload['features']} x {workload['rois']}{boxes} @{workload['pooled_size']}"
 
 
 def pair(contender, value):

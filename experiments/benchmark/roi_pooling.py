@@ -5,7 +5,9 @@ All contenders run in one process, in turn, run by run, so that whatever else th
 compare the ratios, which are medians over the turns, not the milliseconds. Each number of threads has a process of its
 own. CPU time is that of all threads of the process. `ours` is the operator in a `tf.function` of known shapes, where it
 is compiled; `ours, shapes unknown` is the same function traced once for every shape. Features and boxes are random: the
-corners of a box uniform over the map, or boxes of 8 x 8 cells on maps of growing size.
+corners of a box uniform over the map, so that most boxes are large; boxes of 8 x 8 cells on maps of growing size; sides
+uniform in their logarithm from 2 cells to the map, as proposals at all scales are; boxes of 8 x 8 cells and one of half
+the map.
 """
 import functools
 import os
@@ -22,13 +24,18 @@ from glimpse.ops import roi_align, roi_pool
 
 OPERATORS = {"roi_pool": roi_pool, "roi_align": roi_align}  # of the same names in torchvision
 
-# Features [B, H, W, C], RoIs an image, pooled size, side of every box in cells (None: corners uniform over the map).
+ALL_SIZES, ONE_LARGE = "of all sizes", "of 8 cells, one large"
+# Features [B, H, W, C], RoIs an image, pooled size; boxes: None, corners uniform over the map; their side in cells; or
+# one of the two above.
 WORKLOADS = (
     ((1, 38, 50, 512), 256, 7, None),
     ((8, 32, 32, 64), 64, 7, None),
     ((8, 16, 16, 128), 64, 5, None),
     ((1, 38, 50, 512), 2000, 7, None),
     *(((1, side, side, 64), 256, 7, 8) for side in (24, 96, 192)),
+    ((2, 38, 63, 512), 64, 7, ALL_SIZES),  # a training batch of Fast R-CNN with VGG16: two images of 600 x 1000 pixels
+    ((1, 96, 96, 64), 64, 7, ALL_SIZES),
+    ((1, 192, 192, 64), 256, 7, ONE_LARGE),
 )
 THREADS = 1, 2
 SIDES = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -105,7 +112,8 @@ def ratios(result):
 
 
 def _title(workload):
-    boxes = f" of {workload['box_cells']} cells" if workload["box_cells"] else ""
+    boxes = workload["boxes"]
+    boxes = "" if boxes is None else f" {boxes}" if isinstance(boxes, str) else f" of {boxes} cells"
     return f"{workload['features']} x{workload['rois']}{boxes} @{workload['pooled_size']}"
 
 
@@ -114,9 +122,9 @@ def _time_workloads(operator, threads, workloads, runs, usual_layer):
     return [_time_workload(operator, *workload, runs, usual_layer) for workload in workloads]
 
 
-def _time_workload(operator, shape, rois, pooled_size, box_cells, runs, usual_layer):
+def _time_workload(operator, shape, rois, pooled_size, boxes, runs, usual_layer):
     print(f"timing {shape} x{rois} @{pooled_size}", file=sys.stderr, flush=True)
-    arrays = _arrays(shape, rois, pooled_size, box_cells)
+    arrays = _arrays(shape, rois, pooled_size, boxes)
     functions = {}
     for name, contender in _contenders(operator, usual_layer).items():
         functions[name, "forward"], functions[name, "both"] = contender(*arrays, pooled_size)
@@ -124,7 +132,7 @@ def _time_workload(operator, shape, rois, pooled_size, box_cells, runs, usual_la
     contenders = {}
     for (name, key), turns in times.items():
         contenders.setdefault(name, {})[key] = medians(turns, times["ours", key])
-    return {"features": list(shape), "rois": rois, "pooled_size": pooled_size, "box_cells": box_cells,
+    return {"features": list(shape), "rois": rois, "pooled_size": pooled_size, "boxes": boxes,
             "contenders": contenders}
 
 
@@ -146,15 +154,20 @@ def _time_box_side(operator, side, workload, runs):
     return {"side": side, "ms": {name: 1000 * float(np.median(turns[:, 0])) for name, turns in times.items()}}
 
 
-def _arrays(shape, rois, pooled_size, box_cells=None):
+def _arrays(shape, rois, pooled_size, boxes=None):
     """Features, boxes in cells (x1, y1, x2, y2), and the gradient that comes back to the pooled maps."""
     random = np.random.default_rng(0)
     batch, height, width, channels = shape
-    if box_cells:
-        corner = random.uniform(0, 1, (batch, rois, 1, 2)) * [width - box_cells, height - box_cells]
-        corners = np.concatenate([corner, corner + box_cells], axis=2)
-    else:
+    if boxes is None:
         corners = np.sort(random.uniform(0, 1, (batch, rois, 2, 2)), axis=2) * [width, height]
+    else:
+        sides = np.full((batch, rois, 1, 2), 8.0 if isinstance(boxes, str) else boxes)
+        if boxes == ALL_SIZES:
+            sides = np.exp(random.uniform(np.log(2), np.log([width, height]), sides.shape))
+        elif boxes == ONE_LARGE:
+            sides[:, 0] = width / 2, height / 2
+        corner = random.uniform(0, 1, sides.shape) * ([width, height] - sides)
+        corners = np.concatenate([corner, corner + sides], axis=2)
     return (
         random.standard_normal(shape).astype("float32"),
         corners.reshape(batch, rois, 4).astype("float32"),
@@ -241,8 +254,8 @@ def _peak_memory(operator, name, workloads):
     """MiB that a call takes at its peak, its result included and its inputs not, forward and both, for every
     workload."""
     peaks = []
-    for shape, rois, pooled_size, box_cells in workloads:
-        forward, both = _contenders(operator, False)[name](*_arrays(shape, rois, pooled_size, box_cells), pooled_size)
+    for shape, rois, pooled_size, boxes in workloads:
+        forward, both = _contenders(operator, False)[name](*_arrays(shape, rois, pooled_size, boxes), pooled_size)
         peaks.append({"forward": _peak_of(forward), "both": _peak_of(both)})
     return peaks
 

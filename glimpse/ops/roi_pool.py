@@ -12,6 +12,7 @@ from glimpse.ops.arguments import (
     pooled_of_ragged,
 )
 from glimpse.ops.bin_cells import cells_argmax, cells_maximum
+from glimpse.ops.bin_groups import cells_a_bin, groups_argmax, groups_maximum
 from glimpse.ops.bin_maximum import bin_maximum, largest_bin, window_sides
 from glimpse.ops.rounding import quotient
 
@@ -46,10 +47,10 @@ def roi_pool(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence[
     in a 58th cell.
 
     In a `tf.function` whose shapes are known (all but the batch size), the pooling is compiled by XLA, once for each
-    combination of shapes, which is several times faster than the same operations one by one. Where the largest bin of a
-    call is small, up to 8 x 8 cells, all bins are read cell by cell, at a cost that does not grow with the map; else,
-    or where the shapes say that it is cheaper (`reads_that_win`), maxima of windows are tabled for the whole map. The
-    scatter of its gradient is not compiled, because on a CPU it is much slower when compiled; for the same reason, do
+    combination of shapes, which is several times faster than the same operations one by one. Bins are read cell by
+    cell, at a cost that does not grow with the map: in one go where the largest bin of a call is at most 8 x 8 cells,
+    and else, or where most are much smaller than that, in groups of boxes of like size. Where the shapes say that it is
+    cheaper (`reads_that_win`), maxima of windows are tabled for the whole map instead. The scatter of its gradient is not compiled, because on a CPU it is much slower when compiled; for the same reason, do
     not wrap a training step in `jit_compile=True` on a CPU, though it works and gives the same values.
 
     Args:
@@ -153,25 +154,30 @@ def _ways(features, rows, columns):
 
     largest = [tf.reduce_max(end - start) for start, end in (rows, columns)]
     to_maximum, to_argmax = reads_that_win(features.shape, count, lines, places)
+    in_groups = reads_of_groups(cells_a_bin(rows, columns))
     longest = [largest_bin(length, bins) for length, bins in zip(features.shape[1:3], (lines, places))]
     reaches = sorted({tuple(min(reach, most) for most in longest) for reach in REACHES})
 
-    def choose(table, by_cells, most_reads):
-        worth = [reach for reach in reaches if reach[0] * reach[1] <= most_reads]
-        too_small = [tf.reduce_any(tf.stack(largest) > reach) for reach in worth]
-        ways = [functools.partial(by_cells, reach=reach) for reach in worth]
+    def choose(table, by_groups, by_cells, most_reads):
         chosen = table
-        for way, reach_is_too_small in zip(ways[::-1], too_small[::-1]):
-            chosen = functools.partial(tf.cond, reach_is_too_small, chosen, way)  # not switch_case: TFLite has no Case
+        # On a GPU, one small group after the other would leave most of it idle. Not measured.
+        if reads_of_groups(1) <= most_reads and not tf.config.list_physical_devices("GPU"):
+            chosen = functools.partial(tf.cond, in_groups <= most_reads, by_groups, table)
+        for reach in reaches[::-1]:
+            reads = reach[0] * reach[1]
+            if reads <= most_reads:
+                wins = tf.reduce_all(tf.stack(largest) <= reach) & (reads <= in_groups)
+                way = functools.partial(by_cells, reach=reach)
+                chosen = functools.partial(tf.cond, wins, way, chosen)   # not switch_case: TFLite has no Case
         return chosen()
 
     def maximum(features, **bins):
-        return choose(functools.partial(_compiled_maximum, features, **bins),
-                      functools.partial(_compiled_cells_maximum, features, **bins), to_maximum)
+        return choose(*(functools.partial(way, features, **bins) for way in (
+            _compiled_maximum, _compiled_groups_maximum, _compiled_cells_maximum)), to_maximum)
 
     def argmax(features, maximum, **bins):
-        return choose(functools.partial(_compiled_argmax, features, maximum, **bins),
-                      functools.partial(_compiled_cells_argmax, features, maximum, **bins), to_argmax)
+        return choose(*(functools.partial(way, features, maximum, **bins) for way in (
+            _compiled_argmax, _compiled_groups_argmax, _compiled_cells_argmax)), to_argmax)
 
     return maximum, argmax
 
@@ -185,6 +191,14 @@ def reads_that_win(features_shape: tf.TensorShape, count: int, pooled_height: in
     table = len(window_sides(height, pooled_height)) * len(window_sides(width, pooled_width)) * height * width
     cells_of_table = table / (count * pooled_height * pooled_width)
     return 4 + 16 * cells_of_table, 8 + 48 * cells_of_table
+
+
+def reads_of_groups(cells_a_bin: tf.Tensor) -> tf.Tensor:
+    """The reads a bin that take as long as reading bins of so many cells in groups of boxes.
+
+    Blocks reach beyond bins, what is found is kept in memory from block to block, and boxes are sorted and put back.
+    """
+    return 10 + 4 * cells_a_bin
 
 
 def _maximum(features, rows, columns):
@@ -218,6 +232,7 @@ def _table(features, rows, columns):
 
 # Compiled, what is read is compared as it is read, and never written out. Kept at module level so that every call with
 # the same shapes, such as each glimpse of a network, shares one compilation.
-_compiled_maximum, _compiled_argmax, _compiled_cells_maximum, _compiled_cells_argmax = (
+(_compiled_maximum, _compiled_argmax, _compiled_cells_maximum, _compiled_cells_argmax, _compiled_groups_maximum,
+ _compiled_groups_argmax) = (
     tf.function(function, jit_compile=True, autograph=False)
-    for function in (_maximum, _argmax, cells_maximum, cells_argmax))
+    for function in (_maximum, _argmax, cells_maximum, cells_argmax, groups_maximum, groups_argmax))

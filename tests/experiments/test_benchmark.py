@@ -61,13 +61,13 @@ def test_tiny_run_without_torchvision_says_what_it_left_out(tmp_path, operator, 
     program = f"""
 import json, types
 from experiments.benchmark import roi_pooling
-workloads = [((1, 6, 7, 2), 3, 2, None), ((1, 9, 9, 2), 3, 2, 8)]
+workloads = [((1, 6, 7, 2), 3, 2, None), ((1, 9, 9, 2), 3, 2, 8), ((1, 9, 9, 2), 3, 2, roi_pooling.ALL_SIZES)]
 options = types.SimpleNamespace(runs=1, operator={operator!r})
 result = roi_pooling.run(options, workloads, sides=[], threads=(1, 2), memory=False)
 print(json.dumps(result))
 print(roi_pooling.table(result))
 groups, _ = roi_pooling.ratios(result)
-assert len(groups) == 2 and all(ratios["ours"] == 1 for ratios in groups.values()), groups
+assert len(groups) == 3 and all(ratios["ours"] == 1 for ratios in groups.values()), groups
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     output = subprocess.run(
@@ -80,10 +80,11 @@ assert len(groups) == 2 and all(ratios["ours"] == 1 for ratios in groups.values(
     for timed in result["timed"]:
         # The usual layer is timed once.
         assert [list(workload["contenders"]) for workload in timed["workloads"]] == [
-            [name for name in contenders if name != "map_fn layer" or timed["threads"] == 2]] * 2
+            [name for name in contenders if name != "map_fn layer" or timed["threads"] == 2]] * 3
         ours = timed["workloads"][0]["contenders"]["ours"]["forward"]
         assert ours["over_ours_wall"] == ours["over_ours_cpu"] == 1 and ours["wall_ms"] > 0 < ours["cpu_ms"]
-    for name in (*contenders, "[1, 6, 7, 2] x3 @2", "[1, 9, 9, 2] x3 of 8 cells @2", "1 thread\n", "2 threads\n"):
+    for name in (*contenders, "[1, 6, 7, 2] x3 @2", "[1, 9, 9, 2] x3 of 8 cells @2",
+                 "[1, 9, 9, 2] x3 of all sizes @2", "1 thread\n", "2 threads\n"):
         assert name in text
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glimpse.ops import roi_pool
-from glimpse.ops.roi_pool import reads_that_win
+from glimpse.ops.roi_pool import reads_of_groups, reads_that_win
 
 repeatable = settings(deadline=None, derandomize=True, max_examples=50)
 
@@ -148,7 +148,7 @@ def test_every_mode_gives_the_same(slow_roi_pool, mode):
 
 @pytest.mark.parametrize("most_cells", [2, 3, 4, 5, 6, 7, 8, 9, 14])
 def test_bins_of_every_size_have_the_values_and_gradients_of_the_loops(slow_roi_pool, most_cells):
-    # In 3 bins on a map of 48 x 40, up to 8 x 8 cells a bin are read one by one, and larger ones looked up in a table.
+    # In 3 bins on a map of 48 x 40, boxes of like bins of up to 8 x 8 cells are read in one go, others in groups.
     random = np.random.default_rng(most_cells)
     features = random.integers(-3, 4, (2, 48, 40, 2)).astype("float32")   # many ties
     corner, side = random.uniform(-3, 44, (2, 12, 2)), random.uniform(0, 3 * most_cells - 4, (2, 12, 2))
@@ -171,6 +171,33 @@ _pool_in_thirds = tf.function(
     ([8, 32, 32, 64], (64, 7, 7), (4 + 16 * 4 * 1024 / 3136, 8 + 48 * 4 * 1024 / 3136))])
 def test_reads_that_win(shape, bins, expected):
     assert reads_that_win(shape, *bins) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("rois, sides, expected", [
+    (12, [9], "cells"), (12, [24], "cells"),   # bins of 3 and of 8 cells a side, all alike
+    (12, [24, 6], "groups"),                   # 64 reads each in one go; 10 + 4 * (64 + 11 * 4) / 12 = 46 in groups
+    (12, [24, 9], "cells"),                    # 10 + 4 * (64 + 11 * 9) / 12 = 64.3
+    (12, [30, 6], "groups"), (12, [45], "groups"),
+    (1500, [24], "table")])                    # a bin may take 4 + 16 * 16 * 2304 / 13500 = 48 reads
+def test_the_way_that_is_taken(monkeypatch, rois, sides, expected):
+    import importlib
+    module = importlib.import_module("glimpse.ops.roi_pool")   # of the same name as the function
+    for name, value in (("_compiled_maximum", 1.0), ("_compiled_groups_maximum", 2.0), ("_compiled_cells_maximum", 3.0)):
+        monkeypatch.setattr(module, name, lambda features, rows, columns, value=value, **reach: tf.fill(
+            [1, rois, 3, 3, 2], value))
+    ends = np.float32([sides[0] - 1] + [sides[-1] - 1] * (rois - 1))
+    boxes = np.stack([0 * ends, 0 * ends, ends, ends], axis=-1)[None]
+    def way():
+        pool = tf.function(lambda features, boxes: roi_pool(features, boxes, 3))
+        return {1.0: "table", 2.0: "groups", 3.0: "cells"}[float(pool(np.zeros((1, 48, 48, 2), "float32"), boxes)[0, 0, 0, 0, 0])]
+
+    assert way() == expected
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    assert way() == expected.replace("groups", "table")
+
+
+def test_reads_of_groups():
+    assert reads_of_groups(1) == 14 and float(reads_of_groups(tf.constant(2.5))) == 20
 
 
 def test_bins_are_read_cell_by_cell_only_where_that_can_be_cheaper():
