@@ -19,7 +19,7 @@ CASCADE = f"{REFINED},OWN_LAYERS=all,SCORE=mean,RELABEL_IOUS=0.5x0.6x0.7x0.7x0.7
 ONE = "NUM_GLIMPSES=1"
 DATA = {  # name -> the directory of its study, the runs of one glimpse, and those of three
     "digits": ("rivals", ONE, CASCADE), "deeppcb": ("deeppcb", ONE, "NUM_GLIMPSES=3"), "bccd": ("bccd", ONE, CASCADE),
-    "playing-cards": ("cards", ONE, CASCADE),
+    "playing-cards": ("cards", ONE, CASCADE), "aquarium": ("aquarium", ONE, CASCADE),
     "digits, finer grid": ("proposal_fit", "STRIDE=0.2,NUM_GLIMPSES=1", "STRIDE=0.2,NUM_GLIMPSES=3")}
 
 
