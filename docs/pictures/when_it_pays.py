@@ -1,6 +1,6 @@
 """Draws docs/pictures/when_it_pays.png, and prints its table: python docs/pictures/when_it_pays.py
 
-What three glimpses gain over one, over how well the best proposals fit.
+What three glimpses gain over one, over how well the best proposals fit, and over how many cells an object covers.
 """
 
 import json
@@ -17,10 +17,15 @@ MAP = "voc10_map@0.50:0.95"
 REFINED = "NUM_GLIMPSES=3,POLICY=refine,SUPERVISION=every,BOX_REFERENCE=glimpse,FUSION=last,RECURRENCE=no_recurrence"
 CASCADE = f"{REFINED},OWN_LAYERS=all,SCORE=mean,RELABEL_IOUS=0.5x0.6x0.7x0.7x0.7"
 ONE = "NUM_GLIMPSES=1"
-DATA = {  # name -> the directory of its study, the runs of one glimpse, and those of three
-    "digits": ("rivals", ONE, CASCADE), "deeppcb": ("deeppcb", ONE, "NUM_GLIMPSES=3"), "bccd": ("bccd", ONE, CASCADE),
-    "playing-cards": ("cards", ONE, CASCADE), "aquarium": ("aquarium", ONE, CASCADE),
-    "digits, finer grid": ("proposal_fit", "STRIDE=0.2,NUM_GLIMPSES=1", "STRIDE=0.2,NUM_GLIMPSES=3")}
+# name -> median side of a test object (square root of its area) in cells of the feature map, the directory of the study,
+# the runs of one glimpse, and those of three
+DATA = {
+    "digits": (5.6, "rivals", ONE, CASCADE), "deeppcb": (4.3, "deeppcb", ONE, "NUM_GLIMPSES=3"),
+    "bccd": (6.4, "bccd", ONE, CASCADE), "playing-cards": (10.0, "cards", ONE, CASCADE),
+    "aquarium": (2.9, "aquarium", ONE, CASCADE),
+    "digits, finer grid": (5.6, "proposal_fit", "STRIDE=0.2,NUM_GLIMPSES=1", "STRIDE=0.2,NUM_GLIMPSES=3"),
+    "bccd, half size": (3.2, "object_size", "SHORT_SIDE=240,NUM_GLIMPSES=1", "SHORT_SIDE=240,NUM_GLIMPSES=3"),
+    "bccd, third": (2.1, "object_size", "SHORT_SIDE=160,NUM_GLIMPSES=1", "SHORT_SIDE=160,NUM_GLIMPSES=3")}
 
 
 def runs_of(study, cell):
@@ -30,12 +35,12 @@ def runs_of(study, cell):
 
 
 def main():
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.subplots()
-    for name, (study, *cells) in DATA.items():
-        runs = [runs_of(study, cell) for cell in cells]
+    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for name, (cells, study, *both) in DATA.items():
+        runs = [runs_of(study, cell) for cell in both]
         seeds = sorted(set.intersection(*({name[-1] for name in found} for found in runs)))
-        ones, threes = ([f"{cell},SEED={seed}" for seed in seeds] for cell in cells)
+        ones, threes = ([f"{cell},SEED={seed}" for seed in seeds] for cell in both)
         values = {name: result["metrics"]["test"][MAP] for found in runs for name, result in found.items()}
         before, after = ([100 * values[name] for name in names] for names in (ones, threes))
         gains = np.subtract(after, before)
@@ -43,14 +48,17 @@ def main():
         intervals = [t_interval(gains), np.multiply(100, over_images(threes, ones, values, resampled)[:2])]
         shown = ["[{:+.1f}, {:+.1f}]".format(*ends) for ends in intervals]
         fit = [100 * runs[0][ones[0]]["proposal_recall"][f"test@{iou}"] for iou in ("0.50", "0.70")]
-        print(f"| {name} | {fit[0]:.0f} / {fit[1]:.0f} | {np.mean(before):.1f} | {np.mean(after):.1f} | "
+        print(f"| {name} | {fit[0]:.0f} / {fit[1]:.0f} | {cells} | {np.mean(before):.1f} | {np.mean(after):.1f} | "
               f"{gains.mean():+.1f} {shown[0]} | {shown[1]} | {len(seeds)} |")
-        axes.plot([fit[1]] * len(seeds), gains, "o", color="tab:red", markersize=4, alpha=0.6)
-        axes.annotate(name, (fit[1] + 1.2, gains.mean()), va="center", fontsize="small")
-    axes.axhline(0, color="grey", linewidth=0.8)
-    axes.set(xlabel="objects that a proposal overlaps by 0.7 or more, in percent",
-             ylabel="gain of T = 3 over T = 1,\npoints of mAP 50:95, test", xlim=(0, 100))
-    axes.spines[["top", "right"]].set_visible(False)
+        for axes, x, shift in zip(panels, (fit[1], cells), (1.5, 0.15)):
+            axes.plot([x] * len(seeds), gains, "o", color="tab:red", markersize=4, alpha=0.6)
+            axes.annotate(name, (x + shift, gains.mean()), va="center", fontsize="small")
+    panels[0].set(xlabel="objects that a proposal overlaps by 0.7 or more, in percent",
+                  ylabel="gain of T = 3 over T = 1,\npoints of mAP 50:95, test", xlim=(0, 100))
+    panels[1].set(xlabel="median side of an object, in cells of the feature map", xlim=(0, 12))
+    for axes in panels:
+        axes.axhline(0, color="grey", linewidth=0.8)
+        axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(DOCS / "pictures" / "when_it_pays.png", dpi=130)
 
 
