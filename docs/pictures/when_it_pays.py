@@ -17,8 +17,8 @@ MAP = "voc10_map@0.50:0.95"
 REFINED = "NUM_GLIMPSES=3,POLICY=refine,SUPERVISION=every,BOX_REFERENCE=glimpse,FUSION=last,RECURRENCE=no_recurrence"
 CASCADE = f"{REFINED},OWN_LAYERS=all,SCORE=mean,RELABEL_IOUS=0.5x0.6x0.7x0.7x0.7"
 ONE = "NUM_GLIMPSES=1"
-# name -> median side of a test object (square root of its area) in cells of the feature map, the directory of the study,
-# the runs of one glimpse, and those of three
+# name -> median side of a test object (square root of its area) in cells of the feature map, the directory of the
+# study, the runs of one glimpse, and those of three
 DATA = {
     "digits": (5.6, "rivals", ONE, CASCADE), "deeppcb": (4.3, "deeppcb", ONE, "NUM_GLIMPSES=3"),
     "bccd": (6.4, "bccd", ONE, CASCADE), "playing-cards": (10.0, "cards", ONE, CASCADE),
@@ -26,6 +26,8 @@ DATA = {
     "digits, finer grid": (5.6, "proposal_fit", "STRIDE=0.2,NUM_GLIMPSES=1", "STRIDE=0.2,NUM_GLIMPSES=3"),
     "bccd, half size": (3.2, "object_size", "SHORT_SIDE=240,NUM_GLIMPSES=1", "SHORT_SIDE=240,NUM_GLIMPSES=3"),
     "bccd, third": (2.1, "object_size", "SHORT_SIDE=160,NUM_GLIMPSES=1", "SHORT_SIDE=160,NUM_GLIMPSES=3")}
+
+LABELLED_LEFT = "bccd, third", "digits, finer grid"  # whose labels would lie on others
 
 
 def runs_of(study, cell):
@@ -52,7 +54,9 @@ def main():
               f"{gains.mean():+.1f} {shown[0]} | {shown[1]} | {len(seeds)} |")
         for axes, x, shift in zip(panels, (fit[1], cells), (1.5, 0.15)):
             axes.plot([x] * len(seeds), gains, "o", color="tab:red", markersize=4, alpha=0.6)
-            axes.annotate(name, (x + shift, gains.mean()), va="center", fontsize="small")
+            left = name in LABELLED_LEFT
+            axes.annotate(name, (x - shift if left else x + shift, gains.mean()), va="center", fontsize="small",
+                          ha="right" if left else "left")
     panels[0].set(xlabel="objects that a proposal overlaps by 0.7 or more, in percent",
                   ylabel="gain of T = 3 over T = 1,\npoints of mAP 50:95, test", xlim=(0, 100))
     panels[1].set(xlabel="median side of an object, in cells of the feature map", xlim=(0, 12))
