@@ -30,7 +30,9 @@ def main():
     axes = figure.subplots()
     one = values_of("NUM_GLIMPSES=1")
     for place, (name, (cell, counts, colour, marker)) in enumerate(SERIES.items()):
-        runs = {1: one} | {count: found for count in counts if (found := values_of(f"NUM_GLIMPSES={count},{cell}"))}
+        # A mean over fewer seeds than the others' would bend the line.
+        runs = {1: one} | {count: found for count in counts
+                           if len(found := values_of(f"NUM_GLIMPSES={count},{cell}")) == len(one)}
         if len(runs) == 1:
             continue
         places = [count + 0.06 * (place - 2) for count in runs]
