@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def cells_maximum(features: tf.Tensor, rows: Sequence[tf.Tensor], columns: Sequence[tf.Tensor],
-                  reach: int) -> tf.Tensor:
+                  reach: Sequence[int]) -> tf.Tensor:
     """The maximum over every bin of a grid per box, channel by channel.
 
     Args:
@@ -29,7 +29,7 @@ def cells_maximum(features: tf.Tensor, rows: Sequence[tf.Tensor], columns: Seque
 
 
 def cells_argmax(features: tf.Tensor, maximum: tf.Tensor, rows: Sequence[tf.Tensor], columns: Sequence[tf.Tensor],
-                 reach: int) -> tf.Tensor:
+                 reach: Sequence[int]) -> tf.Tensor:
     """The element of `features` that is the first, in row-major order, to be the maximum of a bin; its size where there
     is none.
 
