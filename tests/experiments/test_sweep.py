@@ -22,7 +22,7 @@ def write_study(tmp_path, tiny, grids):
 
 @pytest.mark.parametrize("path", sorted(gin_files.CONFIGS.glob("studies/*.gin")), ids=lambda path: path.name)
 def test_every_shipped_study_can_be_planned(path, tmp_path, capsys):
-    given = ["--gin_param=DATA_ROOT='photos'"] if path.stem in ("photographs", "deeppcb") else []
+    given = ["--gin_param=DATA_ROOT='photos'"] if path.stem in ("photographs", "deeppcb", "object_size") else []
     sweep.main([f"--gin_file={path}", f"--workdir={tmp_path / 'study'}", "--only_print", *given])
     assert not (tmp_path / "study").exists()
     lines = capsys.readouterr().out.splitlines()
@@ -186,7 +186,9 @@ def test_a_value_of_any_text_makes_a_directory_of_its_own(tmp_path):
     ("rivals", "rivals", []), ("pointing", "pointing", []), ("cascade", "cascade", []),
     ("deeppcb", "deeppcb", ["DATA_ROOT='data/deeppcb'"]),
     ("bccd", "photographs", ["DATA_ROOT='data/bccd'", "study.experiment='experiments/bccd.gin'"]),
-    ("cards", "photographs", ["DATA_ROOT='data/playing-cards'", "study.experiment='experiments/photos.gin'"])])
+    ("cards", "photographs", ["DATA_ROOT='data/playing-cards'", "study.experiment='experiments/photos.gin'"]),
+    ("aquarium", "photographs", ["DATA_ROOT='data/aquarium-640'"]),
+    ("object_size", "object_size", ["DATA_ROOT='data/bccd'"])])
 def test_committed_runs_are_what_the_shipped_study_would_run(name, study, given):
     directory = pathlib.Path(__file__).parents[2] / "docs" / "results" / name
     there = {path.name for path in directory.iterdir() if path.is_dir()}
