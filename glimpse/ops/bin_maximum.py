@@ -58,6 +58,40 @@ def bin_maximum(cells: tf.Tensor, empty: float, map_width: tf.Tensor, rows: Sequ
     return maximum
 
 
+def table_maximum(features: tf.Tensor, rows: Sequence[tf.Tensor], columns: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The maximum over every bin of a grid per box, of features [B, H, W, C], by the table; as `bin_maximum`."""
+    return bin_maximum(_cells(features), 0, **_sizes(features, rows, columns), rows=rows, columns=columns)
+
+
+def table_argmax(features: tf.Tensor, maximum: tf.Tensor, rows: Sequence[tf.Tensor],
+                 columns: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The element of `features` that is the first to be the maximum of each bin, int32; its size where a bin is empty.
+
+    `maximum` is not needed here; other ways do need it.
+    """
+    # One int64 holds the value above and the element below, so that the maximum finds both, and of equal values the
+    # element that comes first, which counted backwards is the larger. As integers, the bits of negative floats run the
+    # wrong way.
+    bits = tf.bitcast(tf.cast(features, tf.float32), tf.int32)
+    bits = tf.where(bits < 0, -(2**31) - bits, bits)
+    last = tf.size(features) - 1
+    backwards = tf.reshape(tf.range(last, -1, -1), tf.shape(features))
+    keys = tf.cast(bits, tf.int64) * 2**32 + tf.cast(backwards, tf.int64)
+    largest = bin_maximum(_cells(keys), -1, **_sizes(features, rows, columns), rows=rows, columns=columns)
+    return last - tf.cast(largest, tf.int32)
+
+
+def _cells(features):
+    return tf.reshape(features, [-1, features.shape[3] or tf.shape(features)[3]])
+
+
+def _sizes(features, rows, columns):
+    return dict(
+        map_width=tf.shape(features)[2] if features.shape[2] is None else features.shape[2],
+        row_sides=window_sides(features.shape[1], rows[0].shape[-1]),
+        column_sides=window_sides(features.shape[2], columns[0].shape[-1]))
+
+
 def window_sides(length: int | None, bins: int) -> tuple[int, ...]:
     """The sides that serve every bin of a box within a map of `length` cells (None: not known yet) cut into `bins`."""
     longest = 14 if length is None else largest_bin(length, bins)

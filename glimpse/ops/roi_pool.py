@@ -3,7 +3,6 @@ import functools
 from collections.abc import Sequence
 
 import tensorflow as tf
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from glimpse.ops.arguments import (
     check_features_and_boxes,
@@ -11,13 +10,10 @@ from glimpse.ops.arguments import (
     check_spatial_scale,
     pooled_of_ragged,
 )
-from glimpse.ops.bin_cells import cells_argmax, cells_maximum
-from glimpse.ops.bin_groups import cells_a_bin, groups_argmax, groups_maximum
-from glimpse.ops.bin_maximum import bin_maximum, largest_bin, window_sides
+from glimpse.ops.bin_ways import ways_of
 from glimpse.ops.rounding import quotient
 
 BINS = ("fast_rcnn", "article")
-REACHES = 3, 4, 6, 8   # sides of the largest bins read cell by cell; each is compiled when a call first needs it
 
 
 def roi_pool(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence[int], spatial_scale: float = 1.0,
@@ -50,7 +46,7 @@ def roi_pool(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence[
     combination of shapes, which is several times faster than the same operations one by one. Bins are read cell by
     cell, at a cost that does not grow with the map: in one go where the largest bin of a call is at most 8 x 8 cells,
     and else, or where most are much smaller than that, in groups of boxes of like size. Where the shapes say that it is
-    cheaper (`reads_that_win`), maxima of windows are tabled for the whole map instead. The scatter of its gradient is not compiled, because on a CPU it is much slower when compiled; for the same reason, do
+    cheaper, maxima of windows are tabled for the whole map instead (`glimpse.ops.bin_ways`). The scatter of its gradient is not compiled, because on a CPU it is much slower when compiled; for the same reason, do
     not wrap a training step in `jit_compile=True` on a CPU, though it works and gives the same values.
 
     Args:
@@ -122,7 +118,7 @@ def _pool(features, rows, columns):
     bins = dict(
         rows=tuple(first_row + tf.clip_by_value(edge, 0, height) for edge in rows),
         columns=tuple(tf.clip_by_value(edge, 0, width) for edge in columns))
-    maximum, argmax = _ways(features, **bins)
+    maximum, argmax = ways_of(features, **bins)
 
     @tf.custom_gradient
     def pool(features):
@@ -141,98 +137,3 @@ def _pool(features, rows, columns):
         return pooled, gradient
 
     return pool(features)
-
-
-def _ways(features, rows, columns):
-    """Two functions: (features, **bins) -> the maximum of every bin; (features, maximum, **bins) -> its element."""
-    (_, count, lines), (_, _, places) = rows[0].shape, columns[0].shape
-    shapes_known = features.shape[1:].is_fully_defined() and None not in (count, lines, places)
-    if not shapes_known or tf.executing_eagerly():
-        return _maximum, _argmax
-    if count == 0 or GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
-        return _compiled_maximum, _compiled_argmax   # compiled with the caller, where each of several ways would be
-
-    largest = [tf.reduce_max(end - start) for start, end in (rows, columns)]
-    to_maximum, to_argmax = reads_that_win(features.shape, count, lines, places)
-    in_groups = reads_of_groups(cells_a_bin(rows, columns))
-    longest = [largest_bin(length, bins) for length, bins in zip(features.shape[1:3], (lines, places))]
-    reaches = sorted({tuple(min(reach, most) for most in longest) for reach in REACHES})
-
-    def choose(table, by_groups, by_cells, most_reads):
-        chosen = table
-        # On a GPU, one small group after the other would leave most of it idle. Not measured.
-        if reads_of_groups(1) <= most_reads and not tf.config.list_physical_devices("GPU"):
-            chosen = functools.partial(tf.cond, in_groups <= most_reads, by_groups, table)
-        for reach in reaches[::-1]:
-            reads = reach[0] * reach[1]
-            if reads <= most_reads:
-                wins = tf.reduce_all(tf.stack(largest) <= reach) & (reads <= in_groups)
-                way = functools.partial(by_cells, reach=reach)
-                chosen = functools.partial(tf.cond, wins, way, chosen)   # not switch_case: TFLite has no Case
-        return chosen()
-
-    def maximum(features, **bins):
-        return choose(*(functools.partial(way, features, **bins) for way in (
-            _compiled_maximum, _compiled_groups_maximum, _compiled_cells_maximum)), to_maximum)
-
-    def argmax(features, maximum, **bins):
-        return choose(*(functools.partial(way, features, maximum, **bins) for way in (
-            _compiled_argmax, _compiled_groups_argmax, _compiled_cells_argmax)), to_argmax)
-
-    return maximum, argmax
-
-
-def reads_that_win(features_shape: tf.TensorShape, count: int, pooled_height: int, pooled_width: int) -> tuple[float, float]:
-    """The most reads a bin at which reading all its cells beats the table: (for the maximum, for its element).
-
-    To table a cell takes about 16 reads for each size of window, 48 with its element; to look a bin up takes 4, or 8.
-    """
-    _, height, width, _ = features_shape
-    table = len(window_sides(height, pooled_height)) * len(window_sides(width, pooled_width)) * height * width
-    cells_of_table = table / (count * pooled_height * pooled_width)
-    return 4 + 16 * cells_of_table, 8 + 48 * cells_of_table
-
-
-def reads_of_groups(cells_a_bin: tf.Tensor) -> tf.Tensor:
-    """The reads a bin that take as long as reading bins of so many cells in groups of boxes.
-
-    Blocks reach beyond bins, what is found is kept in memory from block to block, and boxes are sorted and put back.
-    """
-    return 10 + 4 * cells_a_bin
-
-
-def _maximum(features, rows, columns):
-    return bin_maximum(_cells(features), 0, **_table(features, rows, columns), rows=rows, columns=columns)
-
-
-def _argmax(features, maximum, rows, columns):
-    """The element of `features` that is the maximum of each bin, int32; its size where a bin is empty."""
-    # One int64 holds the value above and the element below, so that the maximum finds both, and of equal values the
-    # element that comes first, which counted backwards is the larger. As integers, the bits of negative floats run the
-    # wrong way.
-    bits = tf.bitcast(tf.cast(features, tf.float32), tf.int32)
-    bits = tf.where(bits < 0, -(2**31) - bits, bits)
-    last = tf.size(features) - 1
-    backwards = tf.reshape(tf.range(last, -1, -1), tf.shape(features))
-    keys = tf.cast(bits, tf.int64) * 2**32 + tf.cast(backwards, tf.int64)
-    largest = bin_maximum(_cells(keys), -1, **_table(features, rows, columns), rows=rows, columns=columns)
-    return last - tf.cast(largest, tf.int32)
-
-
-def _cells(features):
-    return tf.reshape(features, [-1, features.shape[3] or tf.shape(features)[3]])
-
-
-def _table(features, rows, columns):
-    return dict(
-        map_width=tf.shape(features)[2] if features.shape[2] is None else features.shape[2],
-        row_sides=window_sides(features.shape[1], rows[0].shape[-1]),
-        column_sides=window_sides(features.shape[2], columns[0].shape[-1]))
-
-
-# Compiled, what is read is compared as it is read, and never written out. Kept at module level so that every call with
-# the same shapes, such as each glimpse of a network, shares one compilation.
-(_compiled_maximum, _compiled_argmax, _compiled_cells_maximum, _compiled_cells_argmax, _compiled_groups_maximum,
- _compiled_groups_argmax) = (
-    tf.function(function, jit_compile=True, autograph=False)
-    for function in (_maximum, _argmax, cells_maximum, cells_argmax, groups_maximum, groups_argmax))
