@@ -4,8 +4,8 @@ import json
 import pathlib
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results" / "speed"
-PROCESSORS = "intel", "amd"
-PARTS = ("forward", "both")
+PROCESSORS = "intel", "amd"  # the last has been measured at all shapes
+PARTS = "forward", "both"
 
 
 def row(cells):
@@ -15,12 +15,12 @@ def row(cells):
 def operator(name):
     """A line a shape and number of threads: of each processor ours in CPU ms and torchvision's time over it; memory."""
     results = [by_workload(json.loads((RESULTS / processor / f"{name}.json").read_text())) for processor in PROCESSORS]
-    for described in results[-1]:
-        measured = [result.get(described) for result in results]
+    for what in results[-1]:
+        measured = [result.get(what) for result in results]
         peaks = [peak for peak, _ in filter(None, measured)]
         peak = " / ".join(f"{max(peak[part] for peak in peaks):.0f}" for part in PARTS)
         for number, threads in enumerate(measured[-1][1]):
-            cells = [described if number == 0 else "", str(threads)]
+            cells = [what if number == 0 else "", str(threads)]
             for of_processor in measured:
                 if of_processor is None:
                     cells += ["", "", ""]
