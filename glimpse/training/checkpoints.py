@@ -29,7 +29,7 @@ class Restored(NamedTuple):
     damaged: list
 
 
-def save(directory, checkpoint, step, keep, log_window=None, best=None):
+def save(directory, checkpoint, step, keep, log_window=None, best=None, planned=lambda step: True):
     """Writes a checkpoint, and removes those that are not to be kept.
 
     All is written into a directory with a temporary name, the manifest last. Its renaming is the one moment from which
@@ -42,6 +42,8 @@ def save(directory, checkpoint, step, keep, log_window=None, best=None):
         keep: how many checkpoints to keep.
         log_window: {name: array}, the means since the last line of the log, where it does not end at this step.
         best: a step whose checkpoint stays too; None where none is to.
+        planned: (step) -> whether an unbroken run writes a checkpoint there. One that a stop has caused drives out none
+            of those, and goes when the next one stands: so a run ends with the checkpoints of an unbroken one.
     """
     path = pathlib.Path(directory) / f"ckpt-{step}"
     temporary = temporary_name(path)
@@ -58,14 +60,10 @@ def save(directory, checkpoint, step, keep, log_window=None, best=None):
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     there = steps(directory)
-    for other in there.keys() - _kept(there, keep) - {best}:
+    kept = {step, best, *sorted(filter(planned, there))[-keep:]}
+    for other in there.keys() - kept:
         for each in there[other]:
             discard(each)
-
-
-def _kept(there, keep):
-    """Which of the steps stay: the last ones."""
-    return set(sorted(there)[-keep:])
 
 
 def steps(directory):

@@ -25,7 +25,8 @@ class Recorder(keras.callbacks.Callback):
 
     Args:
         workdir: of the run.
-        save: called with step=, log_window= and best=, writes a checkpoint (see `glimpse.training.checkpoints.save`).
+        save: called with step=, log_window=, best= and planned=, writes a checkpoint (see
+            `glimpse.training.checkpoints.save`).
         restored: Restored, what the run goes on from.
         last_step, log_every, save_every: of the Experiment.
         signals: a list into which the signals come that are to end the run.
@@ -73,13 +74,14 @@ class Recorder(keras.callbacks.Callback):
                 self.model.reset_metrics()
         if validated and self.board:
             self.board.strips(step, self.validation.sequences(), self.validation.examples.class_names)
-        if stopped or step % self.save_every == 0 or step == self.last_step:
+        if stopped or self._planned(step):
             in_window = step % self.log_every and step < self.last_step
             window = {name: keras.ops.convert_to_numpy(variable) for name, variable
                       in self._window_variables().items()} if in_window else None
             if self.writes:
                 sync(self.workdir / METRICS)  # a checkpoint stands only beside the lines up to it
-                self.save(step=step, log_window=window, best=self._best() if self.keep == "best" else None)
+                self.save(step=step, log_window=window, best=self._best() if self.keep == "best" else None,
+                          planned=self._planned)
         if stopped:
             signum = (self.signals or [signal.SIGTERM])[0]
             raise Stopped(signum, f"stopped by {signal.Signals(signum).name} after step {step} of {self.last_step}, "
@@ -92,6 +94,10 @@ class Recorder(keras.callbacks.Callback):
                 log.write(json.dumps(line) + "\n")
             if self.board:
                 self.board.scalars(line)
+
+    def _planned(self, step):
+        """Whether a checkpoint is written at a step of a run that nothing stops."""
+        return step % self.save_every == 0 or step == self.last_step
 
     def _best(self):
         """The step of the best checkpoint that stands, or that is about to be written."""

@@ -48,6 +48,14 @@ def test_the_last_two_are_kept_and_the_last_is_loaded(tmp_path):
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["ckpt-11"]
 
 
+def test_a_checkpoint_of_a_stop_goes_when_the_next_one_stands_and_drives_out_none(tmp_path):
+    there = []
+    for step in (1, 2, 3, 4, 5, 6):  # stopped after each of them, with one planned at every second
+        checkpoints.save(tmp_path, checkpoint_of(), step, 2, planned=lambda step: step % 2 == 0)
+        there.append(sorted(checkpoints.steps(tmp_path)))
+    assert there == [[1], [2], [2, 3], [2, 4], [2, 4, 5], [4, 6]]
+
+
 def test_the_window_of_the_log_stands_beside_the_variables(tmp_path):
     window = {"loss/0": np.float32(0.1), "agreement/1": np.arange(3, dtype=np.float32)}
     checkpoints.save(tmp_path, checkpoint_of(), 5, 2, window)

@@ -57,19 +57,19 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, tiny, mo
 
 @pytest.mark.slow
 def test_a_signal_ends_a_run_after_its_step_and_it_goes_on_as_if_it_had_not_been(tmp_path, tiny, monkeypatch):
-    """In the midst of a window of the log, and by two signals; then its last checkpoint is damaged."""
+    """In the midst of a window of the log, and by three signals; then its last checkpoint is damaged."""
     bindings = [*tiny, "TRAIN_STEPS = 8", "Experiment.log_every = 3"]
     unbroken = trained(tmp_path / "unbroken", bindings)
     assert [line["step"] for line in unbroken[1]] == [3, 6, 8]
 
     def signalled(self, batch, logs=None):
         began(self, batch, logs)
-        if self.step in (2, 5):
+        if self.step in (2, 5, 7):
             os.kill(os.getpid(), signal.SIGTERM)
 
     began = Recorder.on_train_batch_begin
     monkeypatch.setattr(Recorder, "on_train_batch_begin", signalled)
-    for step in (2, 5):
+    for step in (2, 5, 7):
         with pytest.raises(Stopped, match=f"stopped by SIGTERM after step {step} of 8, with a checkpoint"):
             trained(tmp_path / "stopped", bindings)
         assert max(checkpoints.steps(tmp_path / "stopped" / run.CHECKPOINTS)) == step
