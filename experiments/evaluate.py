@@ -21,8 +21,8 @@ def main(arguments=None):
     flags.add_argument("--detections", type=pathlib.Path, metavar="DIRECTORY",
                        help="also write the detections here, as COCO's results and as VOC's text files")
     flags.add_argument("--confidence", type=float, metavar="P",
-                       help="no further glimpse of what is background with this probability; without it, T glimpses of "
-                            "each")
+                       help="no further glimpse of what is background with this probability, in place of "
+                            "Experiment.stop_at_background; at None there, T glimpses of each")
     flags.add_argument("--iterations", type=int, default=0, metavar="N",
                        help="start again N times from the boxes just found (iterative localisation)")
     flags = flags.parse_args(arguments)
@@ -37,7 +37,10 @@ def main(arguments=None):
     from glimpse.training.restore import restored
     with restored(flags.run, flags.allow_import) as (experiment, step):
         start = time.perf_counter()
-        result = experiment.evaluate(flags.split, flags.confidence, flags.iterations)
+        confidence = flags.confidence
+        if confidence is None and not flags.iterations:
+            confidence = experiment.stop_at_background
+        result = experiment.evaluate(flags.split, confidence, flags.iterations)
         whole = flags.confidence is None and not flags.iterations and experiment.trained_steps == experiment.train_steps
         if whole and flags.split not in run.read_results(flags.run).get("metrics", {}):
             try:

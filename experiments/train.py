@@ -66,7 +66,8 @@ def train(experiment, workdir, text, tensorboard=False):
     # Of another evaluation than before, all is evaluated again.
     same = run.read_config(workdir) == text
     known = run.read_results(workdir).get("metrics", {}) if same else {}
-    evaluated = {split: experiment.evaluate(split) for split in experiment.evaluation_splits if split not in known}
+    evaluated = {split: experiment.evaluate(split, experiment.stop_at_background)
+                 for split in experiment.evaluation_splits if split not in known}
     seconds["evaluate"] = time.perf_counter() - start
     write_whole(workdir / run.OPERATIVE_CONFIG, gin.operative_config_str())
     results.write(workdir, experiment, evaluated, seconds)

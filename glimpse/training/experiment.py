@@ -16,7 +16,7 @@ from glimpse import gin_faults
 from glimpse.data.batches import training_batches
 from glimpse.data.example import NoSplit, outlines
 from glimpse.data.feature_cache import FeatureCache
-from glimpse.errors import GlimpseError, one_of, whole_number
+from glimpse.errors import GlimpseError, one_of, real_number, whole_number
 from glimpse.evaluation.coco_ap import evaluate_coco
 from glimpse.evaluation.errors_by_kind import errors_by_kind
 from glimpse.evaluation.evaluator import evaluate_detector
@@ -59,6 +59,8 @@ class Experiment:
         evaluation_batch_size: images to a step of the evaluation, with all their proposals.
         evaluation_splits: evaluated at the end of the training, at least one name, such as ("validation", "test").
         coco_ap: score by COCO's protocol too.
+        stop_at_background: evaluate with early stopping: a proposal gets no further glimpse once background has this
+            probability (see `glimpse.network.early_stopping`). None: T glimpses of each.
         log_every, save_every: steps between log lines and between checkpoints, the second a multiple of the first.
         keep_checkpoints: how many of the last checkpoints stay, in case that one is damaged.
         validate_every: steps between looks at the validation split, a multiple of log_every, whose mAP 50:95 goes into
@@ -75,8 +77,9 @@ class Experiment:
     def __init__(self, seed=gin.REQUIRED, train_steps=gin.REQUIRED, data=gin.REQUIRED, proposals=gin.REQUIRED,
                  detector=gin.REQUIRED, trainer=gin.REQUIRED, sampling=gin.REQUIRED, batch_size=8,
                  framing=None, feature_cache=None, evaluation_batch_size=10, evaluation_splits=run.EVALUATED,
-                 coco_ap=False, log_every=25, save_every=100, keep_checkpoints=2, validate_every=None,
-                 validation_images=100, keep="last", strategy=None, precision="float32", trained_on=None):
+                 coco_ap=False, stop_at_background=None, log_every=25, save_every=100, keep_checkpoints=2,
+                 validate_every=None, validation_images=100, keep="last", strategy=None, precision="float32",
+                 trained_on=None):
         self.seed = whole_number("seed", seed, minimum=0)
         self.train_steps = whole_number("train_steps", train_steps)
         self.batch_size = whole_number("batch_size", batch_size)
@@ -88,6 +91,8 @@ class Experiment:
         self._check_validation(validate_every, validation_images, keep)
         self.evaluation_splits = _names("Experiment.evaluation_splits", evaluation_splits)
         self.coco_ap = one_of("Experiment.coco_ap", coco_ap, (False, True))
+        self.stop_at_background = None if stop_at_background is None else real_number(
+            "Experiment.stop_at_background", stop_at_background, minimum=0, maximum=1)
         self.strategy = strategies.checked(strategy)
         parts.check_given(data, proposals, detector, trainer, sampling, framing)
         if not isinstance(trained_on, (TrainedOn, type(None))):

@@ -33,7 +33,7 @@ def write(workdir, experiment, evaluated, seconds):
         "configuration": config.macros(),
         "policy_role": policy and role_of(policy),
         **{part: before.get(part, {}) | {split: result[part] for split, result in evaluated.items()}
-           for part in ("metrics", "policy", "errors")},
+           for part in ("metrics", "policy", "errors", "glimpses_per_proposal")},
         "proposal_recall": before.get("proposal_recall", {}) | recalls,
         "parameters": experiment.detector.count_params(),
         "milliseconds_per_image": list(evaluated.values())[-1]["milliseconds_per_image"],

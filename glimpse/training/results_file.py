@@ -51,6 +51,7 @@ _SHAPE = fields(optional={
     "policy": dict_of(dict_of(dict_of(dict_of(_NUMBER)))),
     "errors": dict_of(dict_of(fields(optional={"ap_gained": _FRACTION, "count": _AMOUNT}))),
     "proposal_recall": dict_of(number(0, 1)),
+    "glimpses_per_proposal": dict_of(_AMOUNT),
     "parameters": _OR_NULL, "milliseconds_per_image": _OR_NULL, "peak_memory_mib": _OR_NULL,
     "seconds": dict_of(_AMOUNT),
     "versions": dict_of(text),

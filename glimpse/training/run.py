@@ -14,7 +14,8 @@ WEIGHTS = "weights.safetensors"  # in place of the checkpoints of a run that was
 
 EVALUATED = ("validation", "test")  # the splits, unless Experiment.evaluation_splits names others
 # Of these a training knows nothing; nor of the entries "validation" and "test" of what describes the data.
-EVALUATION_ONLY = ("Experiment.evaluation_splits", "Experiment.evaluation_batch_size", "Experiment.coco_ap")
+EVALUATION_ONLY = ("Experiment.evaluation_splits", "Experiment.evaluation_batch_size", "Experiment.coco_ap",
+                   "Experiment.stop_at_background")
 
 
 def prepare(workdir, text, overwrite=False, splits=()):

@@ -77,6 +77,7 @@ def test_an_untrained_run_cannot_be_evaluated(tmp_path, tiny, capsys):
     ("DigitScenes.sizes = {'train': 8, 'validation': 2}",
      "evaluation_splits names 'test': DigitScenes.sizes must name"),
     ("Experiment.coco_ap = 'yes'", "coco_ap must be one of"),
+    ("Experiment.stop_at_background = 2", "Experiment.stop_at_background must lie in"),
 ])
 def test_what_cannot_be_evaluated_is_refused_before_the_first_step(tmp_path, tiny, capsys, binding, message):
     for more in ([], ["--dry_run"]):
@@ -104,6 +105,21 @@ def test_a_finished_training_is_evaluated_again_under_other_settings_of_the_eval
     other = [*tiny, "DigitScenes.sizes = {'train': 9, 'validation': 3, 'test': 4}"]
     message = fails(train.main, flags(workdir, other), capsys)
     assert "another configuration (DigitScenes.sizes)" in message
+
+
+def test_the_same_training_is_evaluated_with_early_stopping_once_the_configuration_says_so(tmp_path, tiny, capsys):
+    workdir, two = tmp_path / "x", [*tiny, "NUM_GLIMPSES = 2"]
+    train.main(flags(workdir, two))
+    whole = results_of(workdir)
+    assert whole["glimpses_per_proposal"] == {"validation": 2, "test": 2}
+
+    train.main(flags(workdir, [*two, "Experiment.stop_at_background = 0", "Experiment.evaluation_splits = ('test',)"]))
+    stopped = results_of(workdir)
+    assert stopped["glimpses_per_proposal"]["test"] == 1 and stopped["log"] == whole["log"]
+    capsys.readouterr()
+    for given, glimpses in (([], 1), (["--confidence=1"], 2)):
+        evaluate.main([f"--run={workdir}", "--split=test", *given])
+        assert json.loads(capsys.readouterr().out)["glimpses_per_proposal"] == glimpses
 
 
 def test_evaluate_completes_the_results(tmp_path, tiny, capsys):
