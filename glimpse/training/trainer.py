@@ -138,11 +138,11 @@ class Trainer(keras.Model):
         if not self.estimator and getattr(policy, "trainable_variables", ()):
             raise GlimpseError(
                 f"{type(policy).__name__} has weights to train ({policy.trainable_variables[0].path}), but its "
-                               f"role is {role_of(policy)!r}: give its class role = \"learns\"")
+                f"role is {role_of(policy)!r}: give its class role = \"learns\"")
         if self.estimator and not policy.trainable_variables:
             raise GlimpseError(
                 f"{type(policy).__name__} has the role 'learns' but no weights to train: make them in its "
-                               "build or __init__, or give its class another role")
+                "build or __init__, or give its class another role")
 
     def _variables(self):
         """The trainable variables, those of the policy apart."""

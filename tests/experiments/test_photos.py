@@ -32,6 +32,7 @@ def test_train_and_evaluate_on_a_folder_of_images_of_different_sizes(tmp_path, t
         assert float(x2) <= sizes[id][0] + 0.01 and float(y2) <= sizes[id][1] + 0.01
 
 
+@pytest.mark.slow
 def test_the_recipe_of_fast_rcnn_trains_on_a_small_devkit(tmp_path):
     """experiments/hara_voc07.gin as it is, but for its size, its ImageNet weights and its selective search."""
     for split in ("trainval", "test"):

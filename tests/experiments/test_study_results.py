@@ -55,6 +55,7 @@ def study_without_objects(tmp_path, tiny):
     return path
 
 
+@pytest.mark.slow
 def test_a_test_split_without_an_object_that_counts_ends_no_study(tmp_path, study_without_objects, capsys):
     sweep.main([f"--gin_file={study_without_objects}", f"--workdir={tmp_path / 'study'}", "--jobs=2"])
     printed = capsys.readouterr().out

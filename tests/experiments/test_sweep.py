@@ -78,6 +78,7 @@ def test_a_study_runs_reports_its_failure_and_goes_on(tmp_path, tiny, capsys):
     assert results["configuration"]["NUM_GLIMPSES"] == 2
 
 
+@pytest.mark.slow
 def test_a_study_on_validation_images_alone_is_reported(tmp_path, tiny, capsys):
     bindings = [*tiny, "Experiment.evaluation_splits = ('validation',)"]
     file = write_study(tmp_path, bindings, [{"NUM_GLIMPSES": [1], "SEED": [0]}])

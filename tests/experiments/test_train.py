@@ -180,6 +180,7 @@ def test_a_signal_while_tensorflow_is_imported_is_one_line(tmp_path, signum):
     assert (process.returncode, out, err) == (128 + signum, b"", b"stopped\n") and not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_to_more_steps_where_its_schedule_allows_it(tmp_path, tiny, capsys):
     constant = [*tiny, "Adam.learning_rate = 0.001", "POLICY_OPTIMIZER = None"]
     for name, steps in (("short", [6, 9]), ("long", [9])):

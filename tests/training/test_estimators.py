@@ -29,8 +29,8 @@ def train(workdir, bindings, steps):
 @pytest.mark.parametrize("bindings", [
     [*REINFORCE, "reinforce.baseline = 'batch'", "reinforce.reward = @gain",
      "GlimpseDetector.policy_gradient = 'controller'"],
-    ["ESTIMATOR = @reinforce()", "reinforce.baseline = 'none'", "learned.learnable_deviation = True",
-     "POOLING = 'max'"],
+    pytest.param(["ESTIMATOR = @reinforce()", "reinforce.baseline = 'none'", "learned.learnable_deviation = True",
+                  "POOLING = 'max'"], marks=pytest.mark.slow),
     EXPECTATION,
     ["pathwise.explore = True", "GlimpseDetector.delta_input = True"],
     ["POLICY = @offset()", "SUPERVISION = 'every'", "BOX_REFERENCE = 'glimpse'", "FUSION = @last"],
@@ -45,6 +45,7 @@ def test_every_way_of_learning_moves_the_policy(tmp_path, tiny, bindings):
     assert 0 < last["policy_gradient_agreement"] <= 1.01 and last["glimpse_3/moved"] > 0
 
 
+@pytest.mark.slow
 def test_what_an_estimator_and_a_schedule_remember_survives_a_stop(tmp_path, tiny):
     bindings = [*tiny, "ESTIMATOR = @ppo()", "POLICY_OPTIMIZER = @keras.optimizers.SGD()",
                 "ppo.baseline = 'learned'", "SUPERVISION = 'every'",

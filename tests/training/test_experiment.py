@@ -37,6 +37,7 @@ def test_two_runs_of_one_seed_are_the_same_to_the_bit(tmp_path, tiny, policy):
     assert other[1] != first[1]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, tiny, monkeypatch):
     bindings = [*tiny, "NUM_GLIMPSES = 3", "GlimpseDetector.dropout = 0.3"]
     unbroken = trained(tmp_path / "unbroken", bindings)
