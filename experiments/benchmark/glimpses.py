@@ -6,8 +6,10 @@ a further glimpse adds to a training step follows from it.
 All contenders run in one process, in turn, round by round; compare the ratios, not the milliseconds. Trained runs are
 given by --run: first one with T = 1, which the ratios are to, then others. One with more glimpses is timed with all of
 them for every proposal, and with early stopping at several confidences (see `glimpse.network.early_stopping`).
+Detection is timed on the first ten images, for how many glimpses it takes depends on the image.
 """
 
+import itertools
 import pathlib
 import statistics
 import time
@@ -16,7 +18,7 @@ import tensorflow as tf
 
 from glimpse import config
 from glimpse.data.batches import evaluation_batches
-from glimpse.errors import GlimpseError
+from glimpse.errors import GlimpseError, real_number
 from glimpse.evaluation.evaluator import graph_of
 from glimpse.network.early_stopping import detect_unless_background
 from glimpse.randomness import stateless_seed
@@ -41,12 +43,16 @@ TRAINING = {  # name -> configuration, bindings; of the last, which has memory, 
 }
 FURTHER = "pooling and controller, one glimpse"
 CONFIDENCES = (0.2, 0.3, 0.5, 0.7, 0.9, 0.99)
+IMAGES = 10
 METRIC = "voc10_map@0.50:0.95"
 
 
 def add_flags(parser):
     parser.add_argument("--run", action="append", default=[], type=pathlib.Path, metavar="DIR",
                         help="a trained run, the first with T = 1; may be given again")
+    parser.add_argument("--confidence", action="append", type=float, metavar="P",
+                        help="of early stopping, for all runs of more glimpses, in place of all glimpses of every "
+                             "proposal and of the usual ones; may be given again")
     parser.add_argument("--split", default="test", help="whose mAP is measured")
     parser.add_argument("--picture", type=pathlib.Path, metavar="NAME", help="also draw NAME.png and NAME.pdf")
 
@@ -55,30 +61,35 @@ def run(options):
     """Times everything; a dictionary of plain numbers and strings.
 
     Raises:
-        GlimpseError: where a run is not trained, the first has more than one glimpse, or the picture has no directory.
+        GlimpseError: where a run is not trained, the first has more than one glimpse, the picture has no directory, or
+            a confidence is no probability.
     """
+    confidences = [real_number("--confidence", given, minimum=0, maximum=1) for given in options.confidence or ()]
     if options.picture and not options.picture.parent.is_dir():
         raise GlimpseError(
             f"--picture={options.picture}: there is no directory {options.picture.parent}; make it first")
     result = {**environment(), "runs": options.runs, "split": options.split,
               "training_step_ms": _training_steps(options.runs), "detection": []}
-    graphs = []
+    graphs, images = [], []
     for directory in options.run:
         with restored(directory) as (experiment, _):
             num_glimpses = experiment.detector.num_glimpses
             if not graphs and num_glimpses != 1:
                 raise GlimpseError(f"the first --run must have one glimpse, {directory} has {num_glimpses}")
-            batch = next(evaluation_batches(experiment.data(split=options.split), experiment.proposals,
-                                            experiment.evaluation_batch_size, experiment.framing))
-            for confidence in [None, *(CONFIDENCES if num_glimpses > 1 else ())]:
+            batches = list(itertools.islice(
+                evaluation_batches(experiment.data(split=options.split), experiment.proposals,
+                                   experiment.evaluation_batch_size, experiment.framing),
+                -(-IMAGES // experiment.evaluation_batch_size)))
+            for confidence in [None] if num_glimpses == 1 else confidences or [None, *CONFIDENCES]:
                 evaluated = experiment.evaluate(options.split, confidence)
                 result["detection"].append({"run": directory.name, "glimpses": num_glimpses, "confidence": confidence,
                                             "map": evaluated["metrics"][METRIC],
                                             "glimpses_per_proposal": evaluated["glimpses_per_proposal"]})
-                graphs.append(_detection(experiment, batch, confidence))
+                graphs.append(_detection(experiment, batches, confidence))
+                images.append(sum(len(batch.examples) for batch in batches))
     times = _in_turn(graphs, options.runs)
-    for row, seconds in zip(result["detection"], times):
-        row["ms"] = 1000 * seconds / len(batch.examples)
+    for row, seconds, count in zip(result["detection"], times, images):
+        row["ms"] = 1000 * seconds / count
     if options.picture:
         write_figure(options.picture, plot_map_over_milliseconds(result["detection"]))
     return result
@@ -140,8 +151,8 @@ def _further_glimpse(detector, batch):
     return lambda: gradients(feature_map, glimpses, state)
 
 
-def _detection(experiment, batch, confidence):
-    """A call that detects on a batch."""
+def _detection(experiment, batches, confidence):
+    """A call that detects on batches."""
     detector, seed = experiment.detector, stateless_seed(experiment.seed, "evaluation", 0)
 
     def detect(images, proposals, seed, sizes, is_proposal, objects):
@@ -149,8 +160,9 @@ def _detection(experiment, batch, confidence):
             return detector.detect(images, proposals, seed, sizes, is_proposal)[0]
         return detect_unless_background(detector, images, proposals, seed, confidence, sizes, is_proposal)[0]
 
-    graph = graph_of(detect, batch, experiment.framing)
-    return lambda: graph(batch.images, batch.proposals, seed, batch.sizes, batch.is_proposal, batch.objects)
+    graph = graph_of(detect, batches[0], experiment.framing)
+    return lambda: [graph(batch.images, batch.proposals, seed, batch.sizes, batch.is_proposal, batch.objects)
+                    for batch in batches]
 
 
 def _in_turn(calls, rounds):
