@@ -22,6 +22,7 @@ DATA = {
     "digits": (1500, {
         ONE: ("rivals/NUM_GLIMPSES=1", "budget/NUM_GLIMPSES=1", "tab:gray"),
         "T = 1, wide": (None, "budget/NUM_GLIMPSES=1,UNITS=640x640", "black"),
+        "T = 1, wide, starts again": (None, "budget_iterated/N=1,UNITS=640x640", "tab:brown"),
         "T = 3, cascade": (f"rivals/{CASCADE}", "budget/NUM_GLIMPSES=3", "tab:red"),
         "T = 3, refine": (f"rivals/{REFINED},RECURRENCE=relu", f"budget/NUM_GLIMPSES=3,{MEMORY}", "tab:purple"),
         "T = 3, learned": (
@@ -35,23 +36,23 @@ DATA = {
 
 
 def runs_of(usual_steps, usual, others):
-    """{steps: {seed: result}} of one network."""
+    """{steps: {seed: result}} of one network; steps of which there is no run yet are left out."""
     found = {}
-    if usual:
-        found[usual_steps] = usual
-    for steps in (1, 3, 9):
-        cell = f"{others},TRAIN_STEPS={steps * usual_steps}"
-        if paths := list((DOCS / "results").glob(f"{cell},SEED=*/results.json")):
-            found[steps * usual_steps] = next(iter(cells(paths).values()))
-    return dict(sorted(found.items()))
+    for times in (1, 3, 9):
+        steps = times * usual_steps
+        cell = usual if usual and times == 1 else f"{others},TRAIN_STEPS={steps}"
+        paths = [path for file in ("/results.json", ".json")
+                 for path in (DOCS / "results").glob(f"{cell},SEED=?{file}")]
+        if paths:
+            found[steps] = next(iter(cells(paths).values()))
+    return found
 
 
 def main():
     figure = Figure(figsize=(9.0, 3.8), layout="constrained")
     for axes, (data, (usual_steps, networks)) in zip(figure.subplots(1, len(DATA)), DATA.items()):
-        one = {}
+        one, weights = {}, 0
         for name, (usual, others, colour) in networks.items():
-            usual = usual and next(iter(cells((DOCS / "results").glob(f"{usual},SEED=*/results.json")).values()))
             found = runs_of(usual_steps, usual, others)
             one = one or found
             for steps, seeds in found.items():
@@ -60,9 +61,11 @@ def main():
                 gains = [percent(seeds[seed]) - percent(one[steps][seed]) for seed in both]
                 gain = "" if name == ONE else f"{np.mean(gains):+.1f}"
                 gain += " [{:.1f}, {:.1f}]".format(*t_interval(gains)) if gain and len(gains) > 1 else ""
-                weights = next(iter(seeds.values()))["parameters"] / 1e6
-                print(f"| {data} | {name} | {weights:.2f} | {steps} | {len(seeds)} | {interval(test)} | {gain} |")
+                weights = next(iter(seeds.values())).get("parameters", weights)  # starting again needs no more
+                print(f"| {data} | {name} | {weights / 1e6:.2f} | {steps} | {len(seeds)} | {interval(test)} | {gain} |")
                 axes.plot([steps] * len(test), test, "o", color=colour, markersize=4, alpha=0.6)
+            if not found:
+                continue  # its runs are still to come
             means = [np.mean([percent(result) for result in seeds.values()]) for seeds in found.values()]
             axes.plot(list(found), means, color=colour, linewidth=1.2)
             axes.annotate(name, (max(found), means[-1]), (6, 0), textcoords="offset points", color=colour, va="center",

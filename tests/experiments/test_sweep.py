@@ -184,7 +184,8 @@ def test_a_value_of_any_text_makes_a_directory_of_its_own(tmp_path):
 
 
 @pytest.mark.parametrize("name, study, given", [
-    ("rivals", "rivals", []), ("pointing", "pointing", []), ("cascade", "cascade", []),
+    ("rivals", "rivals", []), ("pointing", "pointing", []), ("cascade", "cascade", []), ("budget", "budget", []),
+    ("budget_photographs", "budget_photographs", ["DATA_ROOT='data/bccd'"]), ("learning_rate", "learning_rate", []),
     ("deeppcb", "deeppcb", ["DATA_ROOT='data/deeppcb'"]),
     ("bccd", "photographs", ["DATA_ROOT='data/bccd'", "study.experiment='experiments/bccd.gin'"]),
     ("cards", "photographs", ["DATA_ROOT='data/playing-cards'", "study.experiment='experiments/photos.gin'"]),
