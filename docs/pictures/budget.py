@@ -32,6 +32,7 @@ DATA = {
     "bccd": (1000, {
         ONE: ("bccd/NUM_GLIMPSES=1", "budget_photographs/NUM_GLIMPSES=1", "tab:gray"),
         "T = 1, wide": (None, "budget_photographs/NUM_GLIMPSES=1,UNITS=1256x1256", "black"),
+        "T = 1, wide, starts again": (None, "budget_iterated/N=1,UNITS=1256x1256", "tab:brown"),
         "T = 3, cascade": (f"bccd/{CASCADE}", "budget_photographs/NUM_GLIMPSES=3", "tab:red")})}
 
 
@@ -70,8 +71,9 @@ def main():
             axes.plot(list(found), means, color=colour, linewidth=1.2)
             axes.annotate(name, (max(found), means[-1]), (6, 0), textcoords="offset points", color=colour, va="center",
                           fontsize="small")
-        axes.set(xscale="log", xlabel="training steps", title=data, xlim=(0.8 * usual_steps, 40 * usual_steps))
-        axes.set_xticks([usual_steps, 3 * usual_steps, 9 * usual_steps], [str(n * usual_steps) for n in (1, 3, 9)])
+        axes.set(xscale="log", xlabel="training steps", title=data,
+                 xlim=(0.8 * usual_steps, 5 * max(one)))  # with room for the names
+        axes.set_xticks(list(one), list(map(str, one)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("mAP 50:95 in percent, test")
