@@ -65,6 +65,8 @@ def _workers(options):
              for index in (0, 1)]
     with multiprocessing.get_context("spawn").Pool(2) as pool:  # one that ended first would end the other
         both = pool.starmap(_timed, [(shared, options.runs, 1, task) for task in tasks], chunksize=1)
+        pool.close()
+        pool.join()  # TensorFlow catches SIGTERM in the processes of a cluster, so that terminate() might wait for ever
     return {"one process, 1 thread": in_new_process(_timed, shared, options.runs, 1),
             "one process, 2 threads": in_new_process(_timed, shared, options.runs, 2),
             "two workers, 1 thread each": both[0] | {"cpu_ms": sum(each["cpu_ms"] for each in both)}}
