@@ -5,12 +5,26 @@ import subprocess
 import pytest
 
 from experiments import sweep
+from glimpse.studies.launchers import slurm
 from glimpse.training.metrics_log import last_step
 from tests.experiments.test_sweep import write_study
 from tests.studies import slurm_here
 from tests.studies.test_ray import EIGHT, ended, results, started, trainings, wait_for
 
 pytest.importorskip("submitit", reason="pip install 'glimpse[slurm]' for SLURM's launcher")
+
+
+@pytest.mark.parametrize("status", [143, -15])
+def test_a_job_that_was_stopped_has_no_result_though_the_training_had_hardly_begun(status, monkeypatch):
+    monkeypatch.setattr(slurm.node, "ran", lambda *arguments: status)
+    with pytest.raises(SystemExit) as stop:
+        slurm.Command([], "log", 1, ".", "token")()
+    assert stop.value.code == 143
+
+
+def test_a_job_that_failed_has_a_result(monkeypatch):
+    monkeypatch.setattr(slurm.node, "ran", lambda *arguments: 2)
+    assert slurm.Command([], "log", 1, ".", "token")() == 2
 
 
 @pytest.mark.slow

@@ -29,8 +29,10 @@ class Command:
         # A job that is queued again keeps its number.
         job = f"slurm-{os.environ.get('SLURM_JOB_ID', os.getpid())}"
         status = node.ran(command, log, threads, directory, job, token)
-        if status == STOPPED:  # cancelled or queued again by SLURM: this is no result, another attempt may follow
-            raise SystemExit(status)
+        # Cancelled or queued again by SLURM, be it before the training could take note of it: this is no result, and
+        # another attempt may follow.
+        if status in (STOPPED, -signal.SIGTERM):
+            raise SystemExit(STOPPED)
         return status
 
     def checkpoint(self):
