@@ -49,7 +49,8 @@ def noted(second_ends=False):
     """Within, a stop signal waits until the program comes to a place where it can stop.
 
     Args:
-        second_ends: a second signal ends the process at once.
+        second_ends: a second signal ends the process at once; but not SIGTERM twice. SLURM sends it to each process of
+            a job, and the one that has started the training hands it on.
 
     Yields:
         the list of the signals that came. One that is still there at the end raises Stopped.
@@ -60,7 +61,8 @@ def noted(second_ends=False):
         came.append(signum)
         if second_ends:
             for each in SIGNALS:
-                signal.signal(each, signal.SIG_DFL)
+                if not each == signum == signal.SIGTERM:
+                    signal.signal(each, signal.SIG_DFL)
 
     with handled(note):
         yield came

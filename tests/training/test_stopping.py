@@ -50,6 +50,20 @@ def test_a_second_one_ends_the_process_at_once():
     assert process.wait(timeout=20) == -signal.SIGTERM
 
 
+def test_sigterm_may_come_twice_as_from_slurm_and_a_third_signal_ends_the_process():
+    process = subprocess.Popen([sys.executable, "-c", "import time\nfrom glimpse.training import stopping\n"
+                                "with stopping.noted(second_ends=True) as came:\n    print('ready', flush=True)\n"
+                                "    for number in (1, 2):\n        while len(came) < number: time.sleep(0.01)\n"
+                                "        print('noted', flush=True)\n    while True: time.sleep(0.01)\n"],
+                               stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    for _ in range(2):
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == b"noted\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == -signal.SIGINT
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a process of its parent's end")
 def test_a_process_ends_with_the_one_that_started_it(tmp_path):
     """Even where that is killed by SIGKILL."""
