@@ -63,11 +63,11 @@ def train(experiment, workdir, text, tensorboard=False):
     from glimpse.training import results, run
     seconds = {"train": experiment.train(workdir, tensorboard)}
     start = time.perf_counter()
-    # Of another evaluation than before, all is evaluated again.
-    same = run.read_config(workdir) == text
-    known = run.read_results(workdir).get("metrics", {}) if same else {}
-    evaluated = {split: experiment.evaluate(split, experiment.stop_at_background)
-                 for split in experiment.evaluation_splits if split not in known}
+    # Of another evaluation than before, all is evaluated again: results.json tells of one.
+    same, before = run.read_config(workdir) == text, run.read_results(workdir).get("metrics", {})
+    splits = [split for split in experiment.evaluation_splits if split not in before] if same else [
+        *dict.fromkeys([*experiment.evaluation_splits, *before])]
+    evaluated = {split: experiment.evaluate(split, experiment.stop_at_background) for split in splits}
     seconds["evaluate"] = time.perf_counter() - start
     write_whole(workdir / run.OPERATIVE_CONFIG, gin.operative_config_str())
     results.write(workdir, experiment, evaluated, seconds)

@@ -1,13 +1,20 @@
-"""How long a training step waits for its batch: the pipeline alone, the step alone, and the step fed by the pipeline.
+"""How long a training step waits for its batch, and what is done around it.
+
+The pipeline alone, the step alone, the step fed by the pipeline, and the step of a training: with Keras's `fit`, the
+log and the checkpoints.
 
 A step that does not wait may still take longer than alone, as it shares the cores with the making of the next batches.
 Of any experiment, given by --gin_file and --gin_param. Caches (proposals, feature maps) are filled before anything is
 timed.
 """
 
+import functools
 import statistics
+import tempfile
 import time
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from experiments.launch import add_configuration_flags
@@ -50,8 +57,28 @@ def run(options):
 
         timed = {"pipeline alone": _mean(iter(experiment.batches(0))), "step alone": _mean(alone()),
                  "step fed by the pipeline": _mean(fed())}
+        with tempfile.TemporaryDirectory() as workdir:
+            timed["step of a training"] = _of_training(experiment, workdir)
     return {**environment(), "steps": options.runs, "timed": timed, "waits_ms": statistics.fmean(waits[WARM_UP:]),
             "peak_memory_mib": peak_memory_mib(), "experiment": " ".join([options.gin_file, *options.gin_param])}
+
+
+def _of_training(experiment, workdir):
+    """Milliseconds a step of the whole training, and cores that it holds busy, without the first `WARM_UP`."""
+    ends = []
+
+    class Times(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            ends.append((time.perf_counter(), time.process_time()))
+
+    experiment.trainer.fit = functools.partial(_with_callback, experiment.trainer.fit, Times())
+    experiment.train(workdir)
+    wall, busy = np.subtract(ends[-1], ends[WARM_UP - 1])
+    return {"ms": float(1000 * wall / (len(ends) - WARM_UP)), "cores": float(busy / wall)}
+
+
+def _with_callback(fit, callback, batches, callbacks, **settings):
+    return fit(batches, callbacks=[*callbacks, callback], **settings)
 
 
 def table(result):

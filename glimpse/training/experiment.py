@@ -266,11 +266,12 @@ class Experiment:
             GlimpseError: where another process trains there, no checkpoint is sound, or a loss is not finite.
             Stopped: after the step during which a signal came, and with a checkpoint.
         """
+        workdir = pathlib.Path(workdir)
         with lock.held(workdir) if strategies.is_chief(self.strategy) else contextlib.nullcontext():
             strategies.meet(self.strategy, workdir)
             start, restored = time.perf_counter(), self._restored(workdir)
             if strategies.is_chief(self.strategy):
-                checkpoints.tidy(pathlib.Path(workdir) / run.CHECKPOINTS, restored.damaged)
+                checkpoints.tidy(workdir / run.CHECKPOINTS, restored.damaged)
                 write_trained_on(workdir, self.trained_on)
             if restored.step >= self.train_steps:
                 self._restore_best(workdir)
@@ -284,7 +285,7 @@ class Experiment:
             return time.perf_counter() - start
 
     def _fit(self, workdir, restored, signals, board):
-        save = functools.partial(checkpoints.save, pathlib.Path(workdir) / run.CHECKPOINTS, self.checkpoint,
+        save = functools.partial(checkpoints.save, workdir / run.CHECKPOINTS, self.checkpoint,
                                  keep=self.keep_checkpoints)
         recorder = Recorder(workdir, save, restored, self.train_steps, self.log_every, self.save_every, signals,
                             self.strategy, self.validation, self.validate_every, self.keep, board)

@@ -115,7 +115,7 @@ def test_the_same_training_is_evaluated_with_early_stopping_once_the_configurati
 
     train.main(flags(workdir, [*two, "Experiment.stop_at_background = 0", "Experiment.evaluation_splits = ('test',)"]))
     stopped = results_of(workdir)
-    assert stopped["glimpses_per_proposal"]["test"] == 1 and stopped["log"] == whole["log"]
+    assert stopped["glimpses_per_proposal"] == {"validation": 1, "test": 1} and stopped["log"] == whole["log"]
     capsys.readouterr()
     for given, glimpses in (([], 1), (["--confidence=1"], 2)):
         evaluate.main([f"--run={workdir}", "--split=test", *given])

@@ -18,7 +18,7 @@ def trained(workdir, bindings, split="test"):
     with config.configuration("experiments/digits_learned.gin", bindings) as text:
         run.prepare(workdir, text)
         experiment = Experiment()
-        experiment.train(workdir)
+        experiment.train(str(workdir))
         return experiment.evaluate(split)["metrics"], read_metrics(workdir), experiment.detector.get_weights()
 
 
