@@ -13,6 +13,8 @@ except ImportError:
 import numpy as np
 import tensorflow as tf
 
+from glimpse.training.environment import cores, processor
+
 TORCH = "pip install torch==2.14.1 torchvision==0.29.1"
 SLOW_SECONDS = 20.0   # what takes longer is run only once
 WARM_SECONDS = 0.5    # what takes less is run once, untimed, before every timed run: see `interleaved`
@@ -78,13 +80,10 @@ def versions():
 
 def machine():
     """What it is timed on, and how busy that is."""
-    with open("/proc/cpuinfo") as file:
-        processor = next((line.split(":")[1].strip() for line in file if line.startswith("model name")),
-                         platform.machine())
     allocator = {name: os.environ[name] for name in MALLOC if name in os.environ}
     return {
-        "processor": processor,
-        "cores": len(os.sched_getaffinity(0)),
+        "processor": processor(),
+        "cores": cores(),
         "load_before": os.getloadavg()[0],
         "allocator": ", ".join(f"{name}={value}" for name, value in allocator.items()) or "as glibc has it",
     }

@@ -77,7 +77,7 @@ def table(result):
         *result["left_out"]]
     for timed in result["timed"]:
         lines += ["", f"{timed['threads']} thread" + "s" * (timed["threads"] > 1),
-                  f"{'features, RoIs an image, pooled size':44}{'contender':24}"
+                  f"{'features, RoIs an image, pooled size':48}{'contender':24}"
                   + f"{'wall ms':>18}{'CPU ms':>18}{'over ours, wall':>18}{'CPU':>16}"]
         for workload in timed["workloads"]:
             title = _title(workload)
@@ -86,14 +86,14 @@ def table(result):
                          for measure, digits in (
                              ("wall_ms", 1), ("cpu_ms", 1), ("over_ours_wall", 2), ("over_ours_cpu", 2))]
                 runs = f"  (back: {times['both']['runs']} run)" if times["both"]["runs"] < result["runs"] else ""
-                lines.append(f"{title:44}{name:24}{pairs[0]:>18}{pairs[1]:>18}{pairs[2]:>18}{pairs[3]:>16}{runs}")
+                lines.append(f"{title:48}{name:24}{pairs[0]:>18}{pairs[1]:>18}{pairs[2]:>18}{pairs[3]:>16}{runs}")
                 title = ""
     if "peak_mib" in result:
         lines += ["", "peak memory of a call beyond its inputs, MiB, with every buffer returned to the system"]
         for k, workload in enumerate(result["timed"][0]["workloads"]):
             peaks = [f"{name}: {peak[k]['forward']:.0f} / {peak[k]['both']:.0f}"
                      for name, peak in result["peak_mib"].items()]
-            lines.append(f"{_title(workload):44}" + "   ".join(peaks))
+            lines.append(f"{_title(workload):48}" + "   ".join(peaks))
     if result["box_sides"]:
         lines += ["", "forward, ms, by the side of the boxes over the side of the map, at the first shape and with "
                       "most threads"]

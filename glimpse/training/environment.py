@@ -16,7 +16,7 @@ def environment():
         "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__,
                      "numpy": np.__version__},
         "code": _code(),
-        "machine": {"processor": _processor(), "cores": cores(),
+        "machine": {"processor": processor(), "cores": cores(),
                     "accelerators": [d.name for d in tf.config.list_physical_devices("GPU")]},
     }
 
@@ -52,9 +52,17 @@ def peak_memory_mib():
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
 
 
-def _processor():
+def processor():
+    """The name of the processor; on Linux with its family and model, for "AMD EPYC" names several that round apart."""
     try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
+        return processor_of(pathlib.Path("/proc/cpuinfo").read_text())
+    except (OSError, KeyError):
         return platform.processor() or platform.machine()
+
+
+def processor_of(cpuinfo):
+    """The same from the text of /proc/cpuinfo; raises KeyError where it names none, as on ARM."""
+    first = cpuinfo.strip().split("\n\n")[0]
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    generation = [f"{name.removeprefix('cpu ')} {fields[name]}" for name in ("cpu family", "model") if name in fields]
+    return fields["model name"] + f" ({', '.join(generation)})" * bool(generation)
