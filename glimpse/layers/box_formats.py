@@ -15,7 +15,8 @@ def check_format(bounding_box_format: str, spatial_scale: float) -> None:
         raise ValueError(f"bounding_box_format must be one of {FORMATS}, not {bounding_box_format!r}")
     if bounding_box_format.startswith("rel_") and spatial_scale != 1.0:
         raise ValueError(
-            f"spatial_scale must be 1 for {bounding_box_format!r}, which is relative to the map, but is {spatial_scale!r}")
+            f"spatial_scale must be 1 for {bounding_box_format!r}, which is relative to the map, "
+            f"but is {spatial_scale!r}")
 
 
 def check_channels_last() -> None:

@@ -17,8 +17,8 @@ class RoIAlign(keras.Layer):
     Called with the pair [features, boxes]: features [B, H, W, C] and boxes [B, N, 4] in `bounding_box_format`. Returns
     [B, N, pooled_height, pooled_width, C] in the layer's compute dtype. Boxes stay float32 under every dtype policy.
 
-    Formats are those of `keras.utils.bounding_boxes`. Relative ones are relative to the map: on a map of height 200, y_min = 0.5
-    is at 100.0. The others are in pixels of the image, of which one is `spatial_scale` cells.
+    Formats are those of `keras.utils.bounding_boxes`. Relative ones are relative to the map: on a map of height 200,
+    y_min = 0.5 is at 100.0. The others are in pixels of the image, of which one is `spatial_scale` cells.
 
     Args:
         pooled_height: lines of the grid.
@@ -30,13 +30,13 @@ class RoIAlign(keras.Layer):
         box_gradient: whether gradients also go into the boxes.
 
     Raises:
-        ValueError, TypeError: for arguments or shapes that `glimpse.ops.roi_align` does not take, or a scale other than 1 with a
-            relative format.
+        ValueError, TypeError: for arguments or shapes that `glimpse.ops.roi_align` does not take, or a scale other than
+            1 with a relative format.
     """
 
     def __init__(
-        self, pooled_height, pooled_width, bounding_box_format="rel_yxyx", spatial_scale=1.0, sampling_ratio=2, aligned=True,
-        box_gradient=False, **kwargs
+        self, pooled_height, pooled_width, bounding_box_format="rel_yxyx", spatial_scale=1.0, sampling_ratio=2,
+        aligned=True, box_gradient=False, **kwargs
     ):
         # Keras would cast the boxes to the compute dtype too.
         super().__init__(**{"autocast": False, **kwargs})
@@ -54,8 +54,8 @@ class RoIAlign(keras.Layer):
             return pooled_of_ragged(lambda *padded: self.call(padded), *inputs)
         features, boxes = features_and_boxes(inputs, self.bounding_box_format, self.compute_dtype)
         return roi_align(
-            features, boxes, (self.pooled_height, self.pooled_width), self.spatial_scale, self.sampling_ratio, self.aligned,
-            self.box_gradient)
+            features, boxes, (self.pooled_height, self.pooled_width), self.spatial_scale, self.sampling_ratio,
+            self.aligned, self.box_gradient)
 
     def compute_output_shape(self, input_shape: Sequence) -> tuple:
         return pooled_shape(input_shape, self.pooled_height, self.pooled_width)

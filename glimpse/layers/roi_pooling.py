@@ -16,15 +16,16 @@ class RoIPooling(keras.Layer):
     """Pools every box of a feature map to a fixed grid by maxima: `glimpse.ops.roi_pool`, in any bounding box format.
 
     Called with the pair [features, boxes]: features [B, H, W, C] and boxes [B, N, 4] in `bounding_box_format`. Returns
-    [B, N, pooled_height, pooled_width, C] in the layer's compute dtype. Boxes stay float32 under every dtype policy, because half
-    precision cannot hold their coordinates. Gradients go to the features only.
+    [B, N, pooled_height, pooled_width, C] in the layer's compute dtype. Boxes stay float32 under every dtype policy,
+    because half precision cannot hold their coordinates. Gradients go to the features only.
 
-    Formats are those of `keras.utils.bounding_boxes`. Relative ones are relative to the map: on a map of height 200, y_min = 0.5
-    is line 100. The others are in pixels of the image, of which one is `spatial_scale` cells.
+    Formats are those of `keras.utils.bounding_boxes`. Relative ones are relative to the map: on a map of height 200,
+    y_min = 0.5 is line 100. The others are in pixels of the image, of which one is `spatial_scale` cells.
 
-    `RoIPooling(3, 7, bins="article")`, with its relative (y_min, x_min, y_max, x_max), is the layer of Sevilla, "Implementing RoI
-    pooling in TensorFlow + Keras", 2019, save that a bin without cells, of a box smaller than the grid, is 0. (The article names
-    the order of the coordinates the other way round; its code and its example read them in this order.)
+    `RoIPooling(3, 7, bins="article")`, with its relative (y_min, x_min, y_max, x_max), is the layer of Sevilla,
+    "Implementing RoI pooling in TensorFlow + Keras", 2019, save that a bin without cells, of a box smaller than the
+    grid, is 0. (The article names the order of the coordinates the other way round; its code and its example read them
+    in this order.)
 
     Args:
         pooled_height: lines of the grid.
@@ -34,11 +35,13 @@ class RoIPooling(keras.Layer):
         bins: "fast_rcnn" or "article", see `glimpse.ops.roi_pool`.
 
     Raises:
-        ValueError, TypeError: for arguments or shapes that `glimpse.ops.roi_pool` does not take, or a scale other than 1 with a
-            relative format.
+        ValueError, TypeError: for arguments or shapes that `glimpse.ops.roi_pool` does not take, or a scale other than
+            1 with a relative format.
     """
 
-    def __init__(self, pooled_height, pooled_width, bounding_box_format="rel_yxyx", spatial_scale=1.0, bins="fast_rcnn", **kwargs):
+    def __init__(
+        self, pooled_height, pooled_width, bounding_box_format="rel_yxyx", spatial_scale=1.0, bins="fast_rcnn", **kwargs
+    ):
         # Keras would cast the boxes to the compute dtype too.
         super().__init__(**{"autocast": False, **kwargs})
         self.pooled_height, self.pooled_width = check_pooled_size((pooled_height, pooled_width))

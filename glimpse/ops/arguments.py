@@ -8,7 +8,7 @@ import tensorflow as tf
 
 def check_features_and_boxes(features: tf.Tensor, boxes: tf.Tensor,
                              dtypes: Sequence[tf.DType]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns features [B, H, W, C] and float32 boxes [B, N, 4] as tensors, or raises; see `roi_pool` for the errors."""
+    """Returns features [B, H, W, C] and float32 boxes [B, N, 4] as tensors, or raises as `roi_pool` says."""
     features, boxes = tf.convert_to_tensor(features), tf.convert_to_tensor(boxes)
     if features.dtype not in dtypes:
         raise TypeError(f"features must be one of {[dtype.name for dtype in dtypes]}, not {features.dtype.name}")
@@ -32,7 +32,7 @@ def check_features_and_boxes(features: tf.Tensor, boxes: tf.Tensor,
 
 
 def pooled_of_ragged(pool: Callable, features: tf.Tensor, boxes: tf.RaggedTensor) -> tf.RaggedTensor:
-    """What `pool` makes of ragged boxes [B, None, 4]: ragged [B, None, ...]. They are padded for it with empty boxes."""
+    """What `pool` makes of ragged boxes [B, None, 4], padded with empty ones for it: ragged [B, None, ...]."""
     pooled = pool(features, boxes.to_tensor(shape=[None, None, 4]))
     return tf.RaggedTensor.from_tensor(pooled, lengths=boxes.row_lengths())
 

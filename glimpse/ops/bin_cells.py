@@ -50,7 +50,8 @@ def cells_argmax(features: tf.Tensor, maximum: tf.Tensor, rows: Sequence[tf.Tens
 def read_cells(features: tf.Tensor, rows: Sequence[tf.Tensor], columns: Sequence[tf.Tensor], reach: Sequence[int],
                first: Sequence[int | tf.Tensor] = (0, 0)) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
     """The cells of every bin in row-major order, one of each bin at a time: int32 [..., i, j, 1], and their values
-    [..., i, j, C]; so many lines and columns as `reach` says, from those of `first` on. Edges are [..., i] and [..., j]."""
+    [..., i, j, C]; so many lines and columns as `reach` says, from those of `first` on. Edges are [..., i] and
+    [..., j]."""
     table = tf.reshape(features, [-1, features.shape[3]])
     (row, row_end), (column, column_end) = rows, columns
     for i in range(reach[0]):

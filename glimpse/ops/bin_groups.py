@@ -1,4 +1,4 @@
-"""The maximum over every bin of a map, read cell by cell, where boxes differ in size: each costs what its own bins hold.
+"""The maximum over every bin of a map, read cell by cell; where boxes differ in size, each costs what its bins hold.
 
 Boxes are sorted by the size of their largest bin, and go through in small groups of like size. A group reads all its
 bins block by block until its own largest bin has been read, so that one large box does not make the others dear.

@@ -1,8 +1,8 @@
 """Which way the maxima over bins are found, by what is known beforehand, the shapes, and by how large the bins are.
 
-Three ways, of the same values: all bins cell by cell in one go (`bin_cells`), where the largest is small; cell by cell in
-groups of boxes of like size (`bin_groups`); maxima of windows tabled for the whole map (`bin_maximum`), where many bins
-lie on a small map.
+Three ways, of the same values: all bins cell by cell in one go (`bin_cells`), where the largest is small; cell by cell
+in groups of boxes of like size (`bin_groups`); maxima of windows tabled for the whole map (`bin_maximum`), where many
+bins lie on a small map.
 """
 import functools
 from collections.abc import Callable, Sequence

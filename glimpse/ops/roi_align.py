@@ -56,8 +56,8 @@ def roi_align(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence
     """
     if isinstance(boxes, tf.RaggedTensor):
         pool = functools.partial(
-            roi_align, pooled_size=pooled_size, spatial_scale=spatial_scale, sampling_ratio=sampling_ratio, aligned=aligned,
-            box_gradient=box_gradient)
+            roi_align, pooled_size=pooled_size, spatial_scale=spatial_scale, sampling_ratio=sampling_ratio,
+            aligned=aligned, box_gradient=box_gradient)
         return pooled_of_ragged(pool, features, boxes)
     features, boxes = check_features_and_boxes(features, boxes, (tf.float32, tf.float64, tf.float16, tf.bfloat16))
     pooled_height, pooled_width = check_pooled_size(pooled_size)

@@ -46,8 +46,9 @@ def roi_pool(features: tf.Tensor, boxes: tf.Tensor, pooled_size: int | Sequence[
     combination of shapes, which is several times faster than the same operations one by one. Bins are read cell by
     cell, at a cost that does not grow with the map: in one go where the largest bin of a call is at most 8 x 8 cells,
     and else, or where most are much smaller than that, in groups of boxes of like size. Where the shapes say that it is
-    cheaper, maxima of windows are tabled for the whole map instead (`glimpse.ops.bin_ways`). The scatter of its gradient is not compiled, because on a CPU it is much slower when compiled; for the same reason, do
-    not wrap a training step in `jit_compile=True` on a CPU, though it works and gives the same values.
+    cheaper, maxima of windows are tabled for the whole map instead (`glimpse.ops.bin_ways`). The scatter of its
+    gradient is not compiled, because on a CPU it is much slower when compiled; for the same reason, do not wrap a
+    training step in `jit_compile=True` on a CPU, though it works and gives the same values.
 
     Args:
         features: float32, float16 or bfloat16 [B, H, W, C].

@@ -29,7 +29,8 @@ def test_example_of_the_article():
 
 
 def test_relative_boxes_are_truncated_as_the_article_does():
-    # int(H * y) in float32, which is not always the integer below the exact product: 0.29 * 100 is 29 in float32, 28.99... in float64.
+    # int(H * y) in float32, which is not always the integer below the exact product: 0.29 * 100 is 29 in
+    # float32, 28.99... in float64.
     features = np.arange(100, dtype="float32").reshape(1, 100, 1, 1)
     ends = np.arange(1, 101, dtype="float32") / np.float32(100)
     boxes = np.stack([0 * ends, 0 * ends, ends, 0 * ends + 1], axis=-1)[None]

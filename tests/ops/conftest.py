@@ -20,12 +20,14 @@ def _bins(first, last, count, bins):
     first, last = _round(first), _round(last)
     size = np.float32(max(last - first + 1, 1)) / np.float32(count)
     return [
-        (first + int(np.floor(np.float32(i) * size)), first + int(np.ceil(np.float32(i + 1) * size))) for i in range(count)]
+        (first + int(np.floor(np.float32(i) * size)), first + int(np.ceil(np.float32(i + 1) * size)))
+        for i in range(count)]
 
 
 @pytest.fixture(scope="session")
 def slow_roi_pool():
-    """(features, boxes, pooled_size, scale, bins) -> the pooled maps, and the (image, y, x, channel) of every maximum, or None."""
+    """(features, boxes, pooled_size, scale, bins) -> the pooled maps, and the (image, y, x, channel) of every maximum,
+    or None."""
 
     def pool(features, boxes, pooled_size, scale=1.0, bins="fast_rcnn"):
         batch, height, width, channels = features.shape
@@ -115,5 +117,6 @@ def patterned():
     index = np.arange(9 * 11)
     features = ((7 * index**2 + 3 * index) % 23 - 11).astype("float32").reshape(1, 9, 11, 1)
     boxes = np.float32([[
-        [0, 0, 10, 8], [-0.5, -2.5, 4.5, 3.5], [7.49, 2.5, 30, 30], [5, 6, 2, 1], [-9, -9, -3, -3], [2.5, 0.5, 3.5, 6.5]]])
+        [0, 0, 10, 8], [-0.5, -2.5, 4.5, 3.5], [7.49, 2.5, 30, 30], [5, 6, 2, 1], [-9, -9, -3, -3],
+        [2.5, 0.5, 3.5, 6.5]]])
     return features, boxes

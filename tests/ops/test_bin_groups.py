@@ -20,7 +20,8 @@ def test_bins_of_many_sizes_on_two_maps(boxes, compiled):
 
     rows, columns = edges(height, 2), edges(width, 3)
     lines = tuple(edge + height * np.arange(2, dtype="int32")[:, None, None] for edge in rows)
-    maximum, argmax = ((tf.function(way, jit_compile=True) if compiled else way) for way in (groups_maximum, groups_argmax))
+    maximum, argmax = ((tf.function(way, jit_compile=True) if compiled else way)
+                       for way in (groups_maximum, groups_argmax))
     found = maximum(tf.constant(maps), lines, columns).numpy()
     element = argmax(tf.constant(maps), found, lines, columns).numpy()
     for b, n, i, j, c in np.ndindex(*found.shape):

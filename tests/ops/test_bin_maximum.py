@@ -30,7 +30,8 @@ def test_every_bin_of_two_maps(row_sides, column_sides, dtype):
     lines = rows[None] + height * np.arange(2, dtype="int32")[:, None, None]
     found = bin_maximum(
         tf.cast(maps.reshape(-1, 3), dtype), -100, width,
-        rows=(lines[:, None, :, 0], lines[:, None, :, 1]), columns=(columns[None, None, :, 0], columns[None, None, :, 1]),
+        rows=(lines[:, None, :, 0], lines[:, None, :, 1]),
+        columns=(columns[None, None, :, 0], columns[None, None, :, 1]),
         row_sides=row_sides, column_sides=column_sides).numpy()
     for b, i, j in np.ndindex(2, len(rows), len(columns)):
         cells = maps[b, rows[i, 0]:rows[i, 1], columns[j, 0]:columns[j, 1]].reshape(-1, 3)

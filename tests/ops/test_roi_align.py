@@ -45,7 +45,8 @@ _four_boxes = tf.function(lambda features, boxes: roi_align(features, boxes, (2,
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
-@given(seed=st.integers(0, 2**32 - 1), boxes=st.lists(st.tuples(*[st.floats(-8, 16, width=32)] * 4), min_size=4, max_size=4))
+@given(seed=st.integers(0, 2**32 - 1),
+       boxes=st.lists(st.tuples(*[st.floats(-8, 16, width=32)] * 4), min_size=4, max_size=4))
 def test_taps_have_the_values_of_the_loops(slow_roi_align, seed, boxes):
     features = np.random.default_rng(seed).standard_normal((1, 9, 7, 2)).astype("float32")
     boxes = (np.float32(boxes)[None] + np.float32(0.0137)) * 4
@@ -81,7 +82,8 @@ def test_both_sides_of_the_border_give_the_same(size, channels, taps, spread):
     upstream = random.standard_normal((2, 9, 2, 3, channels)).astype("f")
     both = tf.function(lambda *inputs: pooled_and_gradients(*inputs, (2, 3)))
     # Eager, the matrices are used for every shape.
-    for found, expected in zip(both(features, boxes, upstream), pooled_and_gradients(features, boxes, upstream, (2, 3))):
+    slow = pooled_and_gradients(features, boxes, upstream, (2, 3))
+    for found, expected in zip(both(features, boxes, upstream), slow):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(both(features, boxes, upstream)[0], roi_align(features, boxes, (2, 3)), atol=1e-5)
     operations = both.get_concrete_function(*map(tf.constant, (features, boxes, upstream))).graph.get_operations()
@@ -100,7 +102,8 @@ def pooled_and_gradients(features, boxes, upstream, pooled_size, **settings):
 # --- values of torchvision
 
 @pytest.mark.parametrize("aligned, sampling_ratio, expected", [
-    (True, 2, [[[-3.58333, -3.875, 3.20833], [0.04167, -3.5, -1.58333]], [[-4.875, -0.25, -2.625], [-5.1875, -4.625, -2.67708]],
+    (True, 2, [[[-3.58333, -3.875, 3.20833], [0.04167, -3.5, -1.58333]],
+               [[-4.875, -0.25, -2.625], [-5.1875, -4.625, -2.67708]],
                [[1.7021, 0, 0], [0, 0, 0]], [[-3.36719, -3.33594, -5.47656], [-3.48438, -2.08594, -4.11719]],
                [[0, 0, 0], [0, 0, 0]], [[-3.35417, -2.8125, -2.27083], [-6.52083, -5.3125, -4.10417]]]),
     (False, 1, [[[-4.33333, -2, 5.66667], [-1, 0, -1.33333]], [[-7.66667, 0, -4], [-8.33333, -1, -5.33333]],
@@ -169,7 +172,8 @@ def test_at_the_centre_of_a_cell_the_box_gradient_is_the_slope_to_the_next(wrap)
 
 def test_gradients_are_the_same_to_the_bit_every_time():
     random = np.random.default_rng(2)
-    features, boxes = random.standard_normal((2, 30, 30, 32)).astype("f"), random.uniform(0, 30, (2, 100, 4)).astype("f")
+    features = random.standard_normal((2, 30, 30, 32)).astype("f")
+    boxes = random.uniform(0, 30, (2, 100, 4)).astype("f")
     upstream = random.standard_normal((2, 100, 5, 5, 32)).astype("f")
     both = tf.function(lambda *inputs: pooled_and_gradients(*inputs, 5))
     first = both(features, boxes, upstream)

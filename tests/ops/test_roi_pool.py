@@ -73,7 +73,8 @@ def test_half_way_cases_round_away_from_zero(x, cell):
 
 def test_negative_half_way_cases_round_away_from_zero():
     # -0.5 is cell -1 and 1.5 is cell 2: 4 cells, in 4 bins, of which the first is outside.
-    np.testing.assert_array_equal(np.ravel(roi_pool(columns(9) + 1, np.float32([[[-0.5, 0, 1.5, 0]]]), (1, 4))), [0, 1, 2, 3])
+    pooled = roi_pool(columns(9) + 1, np.float32([[[-0.5, 0, 1.5, 0]]]), (1, 4))
+    np.testing.assert_array_equal(np.ravel(pooled), [0, 1, 2, 3])
 
 
 def test_float32_sizes_leak_a_cell_as_the_compiled_operators_do():
@@ -105,7 +106,8 @@ def test_example_of_the_article():
 
 
 def test_bins_of_the_article_do_not_overlap_and_the_last_takes_the_rest():
-    pooled = roi_pool(columns(20), np.float32([[[2.9, 0, 13.9, 1], [2, 0, 5, 1], [5, 0, 2, 1]]]), (1, 4), bins="article")
+    boxes = np.float32([[[2.9, 0, 13.9, 1], [2, 0, 5, 1], [5, 0, 2, 1]]])
+    pooled = roi_pool(columns(20), boxes, (1, 4), bins="article")
     np.testing.assert_array_equal(pooled[0, :, 0, :, 0], [[3, 5, 7, 12], [0, 0, 0, 4], [0, 0, 0, 0]])
 
 
@@ -135,7 +137,8 @@ def test_every_mode_gives_the_same(slow_roi_pool, mode):
         "shapes unknown": ([None] * 4, [None] * 3, [None] * 5),
     }.get(mode)
 
-    @tf.function(input_signature=specs and [tf.TensorSpec(spec) for spec in specs], jit_compile=mode == "jit_compile" or None)
+    @tf.function(input_signature=specs and [tf.TensorSpec(spec) for spec in specs],
+                 jit_compile=mode == "jit_compile" or None)
     def both(features, boxes, upstream):
         return pooled_and_gradient(lambda *inputs: roi_pool(*inputs, (3, 2), 0.9), features, boxes, upstream)
 
@@ -161,18 +164,20 @@ def test_bins_of_every_size_have_the_values_and_gradients_of_the_loops(slow_roi_
 
 
 _pool_in_thirds = tf.function(
-    lambda features, boxes, upstream: pooled_and_gradient(lambda *inputs: roi_pool(*inputs, 3), features, boxes, upstream))
+    lambda features, boxes, upstream: pooled_and_gradient(
+        lambda *inputs: roi_pool(*inputs, 3), features, boxes, upstream))
 
 
 def test_values_of_torchvision_as_recorded(patterned):
-    pooled, gradient = pooled_and_gradient(lambda *inputs: roi_pool(*inputs, (2, 3)), *patterned, np.ones((1, 6, 2, 3, 1), "f"))
+    pooled, gradient = pooled_and_gradient(
+        lambda *inputs: roi_pool(*inputs, (2, 3)), *patterned, np.ones((1, 6, 2, 3, 1), "f"))
     np.testing.assert_array_equal(pooled[0, ..., 0], [
         [[11, 11, 11], [11, 0, 11]], [[-1, 0, -2], [11, 0, 0]], [[11, 0, 0], [0, 0, 0]],
         [[0, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 0]], [[0, 0, 0], [-1, 0, 0]]])
     expected = np.zeros((9, 11))
     for y, x, times in [
-            (0, 1, 1), (0, 2, 1), (0, 4, 1), (1, 3, 4), (1, 7, 2), (3, 4, 1), (3, 8, 1), (4, 0, 3), (4, 3, 1), (4, 4, 3), (5, 9, 1),
-            (6, 5, 6)]:
+            (0, 1, 1), (0, 2, 1), (0, 4, 1), (1, 3, 4), (1, 7, 2), (3, 4, 1), (3, 8, 1), (4, 0, 3), (4, 3, 1),
+            (4, 4, 3), (5, 9, 1), (6, 5, 6)]:
         expected[y, x] = times
     np.testing.assert_array_equal(gradient[0, ..., 0], expected)
 
@@ -198,7 +203,8 @@ def test_values_of_torchvision(torchvision_values, scale, wrap):
 
 def test_gradient_is_the_slope():
     random = np.random.default_rng(0)
-    features = random.permutation(6 * 7 * 2).astype("float32").reshape(1, 6, 7, 2)   # apart by 1: a step of 0.25 keeps the order
+    # Apart by 1: a step of 0.25 keeps the order.
+    features = random.permutation(6 * 7 * 2).astype("float32").reshape(1, 6, 7, 2)
     boxes = np.float32([[[0, 0, 6, 5], [1, 2, 4, 4], [3, 3, 3, 3], [-5, -5, 2, 2]]])
     weights = random.standard_normal((1, 4, 3, 2, 2)).astype("float32")
     _, gradient = pooled_and_gradient(lambda *inputs: roi_pool(*inputs, (3, 2)), features, boxes, weights)
@@ -211,20 +217,23 @@ def test_gradient_is_the_slope():
 
 def test_ties_go_to_the_first_cell_in_row_major_order():
     features = np.float32([[0, 3, 1, 3], [3, 3, 3, 3]]).reshape(1, 2, 4, 1)
-    _, gradient = pooled_and_gradient(lambda *inputs: roi_pool(*inputs, 1), features, np.float32([[[0, 0, 3, 1]]]), np.ones((1, 1, 1, 1, 1), "f"))
+    _, gradient = pooled_and_gradient(
+        lambda *inputs: roi_pool(*inputs, 1), features, np.float32([[[0, 0, 3, 1]]]), np.ones((1, 1, 1, 1, 1), "f"))
     np.testing.assert_array_equal(gradient[0, ..., 0], [[0, 1, 0, 0], [0, 0, 0, 0]])
 
 
 def test_negative_zero_ties_with_zero():
     features = np.float32([-0.0, 0.0, -0.0]).reshape(1, 1, 3, 1)
-    _, gradient = pooled_and_gradient(lambda *inputs: roi_pool(*inputs, 1), features, np.float32([[[0, 0, 2, 0]]]), np.ones((1, 1, 1, 1, 1), "f"))
+    _, gradient = pooled_and_gradient(
+        lambda *inputs: roi_pool(*inputs, 1), features, np.float32([[[0, 0, 2, 0]]]), np.ones((1, 1, 1, 1, 1), "f"))
     np.testing.assert_array_equal(np.ravel(gradient), [1, 0, 0])
 
 
 def test_infinite_features_are_values_like_others():
     features = np.float32([-np.inf, 1, np.inf, -np.inf]).reshape(1, 1, 4, 1)
     boxes = np.float32([[[0, 0, 2, 0], [0, 0, 1, 0], [3, 0, 3, 0]]])
-    pooled, gradient = pooled_and_gradient(lambda *inputs: roi_pool(*inputs, 1), features, boxes, np.ones((1, 3, 1, 1, 1), "f"))
+    pooled, gradient = pooled_and_gradient(
+        lambda *inputs: roi_pool(*inputs, 1), features, boxes, np.ones((1, 3, 1, 1, 1), "f"))
     np.testing.assert_array_equal(np.ravel(pooled), [np.inf, 1, -np.inf])
     np.testing.assert_array_equal(np.ravel(gradient), [0, 1, 1, 1])
 
@@ -245,14 +254,16 @@ def test_gradient_of_the_gradient_goes_back_to_the_upstream():
     upstream = tf.constant(1.0, shape=[1, 1, 2, 2, 1])
     with tf.GradientTape() as outer:
         outer.watch(upstream)
-        _, gradient = pooled_and_gradient(lambda *inputs: roi_pool(*inputs, 2), features, np.float32([[[0, 0, 2, 2]]]), upstream)
+        _, gradient = pooled_and_gradient(
+            lambda *inputs: roi_pool(*inputs, 2), features, np.float32([[[0, 0, 2, 2]]]), upstream)
         loss = tf.reduce_sum(gradient * features)
     np.testing.assert_array_equal(np.ravel(outer.gradient(loss, upstream)), [4, 5, 7, 8])
 
 
 def test_gradients_are_the_same_to_the_bit_every_time():
     random = np.random.default_rng(2)
-    features, boxes = random.standard_normal((1, 30, 30, 32)).astype("f"), random.uniform(0, 30, (1, 200, 4)).astype("f")
+    features = random.standard_normal((1, 30, 30, 32)).astype("f")
+    boxes = random.uniform(0, 30, (1, 200, 4)).astype("f")
     upstream = random.standard_normal((1, 200, 7, 7, 32)).astype("f")
     both = tf.function(lambda *inputs: pooled_and_gradient(lambda *i: roi_pool(*i, 7), *inputs)[1])
     first = both(features, boxes, upstream).numpy()
@@ -269,7 +280,8 @@ def test_half_precision(dtype):
     boxes = random.uniform(-3, 12, (1, 20, 4)).astype("float32")
     upstream = tf.cast(random.integers(-4, 5, (1, 20, 3, 3, 3)), dtype)
     for wrap in (lambda f: f, tf.function):
-        pooled, gradient = wrap(lambda f, u: pooled_and_gradient(lambda *i: roi_pool(*i, 3), f, boxes, u))(features, upstream)
+        call = wrap(lambda f, u: pooled_and_gradient(lambda *i: roi_pool(*i, 3), f, boxes, u))
+        pooled, gradient = call(features, upstream)
         expected, expected_gradient = pooled_and_gradient(
             lambda *i: roi_pool(*i, 3), tf.cast(features, tf.float32), boxes, tf.cast(upstream, tf.float32))
         assert pooled.dtype == gradient.dtype == dtype
@@ -306,11 +318,14 @@ def test_static_shape_is_known_where_it_can_be():
     pool(np.zeros((1, 8, 9, 3), "f"), np.zeros((1, 5, 4), "f"))
 
 
-@pytest.mark.parametrize("signature, compiled", [(([None, 8, 9, 3], [None, 5, 4]), True), (([1, None, 9, 3], [1, 5, 4]), False)])
+@pytest.mark.parametrize("signature, compiled", [
+    (([None, 8, 9, 3], [None, 5, 4]), True), (([1, None, 9, 3], [1, 5, 4]), False)])
 def test_the_pooling_is_compiled_where_shapes_are_known(signature, compiled):
-    pool = tf.function(lambda *inputs: roi_pool(*inputs, 2), input_signature=[tf.TensorSpec(shape) for shape in signature])
+    pool = tf.function(lambda *inputs: roi_pool(*inputs, 2),
+                       input_signature=[tf.TensorSpec(shape) for shape in signature])
     graph = pool.get_concrete_function().graph.as_graph_def()
-    nodes = [node for body in (graph.node, *(function.node_def for function in graph.library.function)) for node in body]
+    bodies = graph.node, *(function.node_def for function in graph.library.function)
+    nodes = [node for body in bodies for node in body]
     assert any(node.attr["_XlaMustCompile"].b for node in nodes if node.op.endswith("PartitionedCall")) == compiled
 
 
@@ -321,7 +336,8 @@ def test_saved_model(tmp_path):
         input_signature=[tf.TensorSpec([None, None, None, 3]), tf.TensorSpec([None, None, 4])])
     tf.saved_model.save(module, str(tmp_path))
     features, boxes = np.random.default_rng(0).standard_normal((1, 5, 5, 3)).astype("f"), np.float32([[[0, 0, 4, 3]]])
-    np.testing.assert_array_equal(tf.saved_model.load(str(tmp_path)).pool(features, boxes), roi_pool(features, boxes, 2))
+    loaded = tf.saved_model.load(str(tmp_path))
+    np.testing.assert_array_equal(loaded.pool(features, boxes), roi_pool(features, boxes, 2))
 
 
 # --- errors
@@ -343,7 +359,8 @@ FEATURES, BOXES = np.ones((2, 5, 5, 3), "float32"), np.zeros((2, 4, 4), "float32
     (ValueError, "spatial_scale .*0", dict(spatial_scale=0.0)),
     (ValueError, "spatial_scale .*nan", dict(spatial_scale=float("nan"))),
     (ValueError, "bins .*'caffe'", dict(bins="caffe")),
-    (tf.errors.InvalidArgumentError, r"boxes of shape \(2, 4, 4\) must be finite", dict(boxes=BOXES * np.float32("nan"))),
+    (tf.errors.InvalidArgumentError, r"boxes of shape \(2, 4, 4\) must be finite",
+     dict(boxes=BOXES * np.float32("nan"))),
     (tf.errors.InvalidArgumentError, "boxes .*must be finite", dict(boxes=BOXES + np.float32("inf"))),
 ])
 def test_errors_name_the_argument(error, words, change):
@@ -352,8 +369,8 @@ def test_errors_name_the_argument(error, words, change):
 
 
 @pytest.mark.parametrize("features, boxes, words", [
-    (FEATURES, BOXES[:1], "same batch size"), (FEATURES, BOXES + np.float32("inf"), "finite"), (FEATURES[0], BOXES, "shape"),
-    (FEATURES, BOXES[..., :3], "shape")])
+    (FEATURES, BOXES[:1], "same batch size"), (FEATURES, BOXES + np.float32("inf"), "finite"),
+    (FEATURES[0], BOXES, "shape"), (FEATURES, BOXES[..., :3], "shape")])
 def test_errors_where_shapes_are_known_only_at_run_time(features, boxes, words):
     pool = tf.function(lambda *inputs: roi_pool(*inputs, 2), input_signature=[tf.TensorSpec(None), tf.TensorSpec(None)])
     assert pool(FEATURES, BOXES).shape == (2, 4, 2, 2, 3)
