@@ -4,7 +4,7 @@ import json
 import pathlib
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results" / "speed"
-PROCESSORS = "intel", "amd"  # the last has been measured at all shapes
+PROCESSORS = "intel", "amd_zen4", "amd_zen3"  # the last has been measured at all shapes
 PARTS = "forward", "both"
 
 
