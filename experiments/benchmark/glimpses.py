@@ -26,6 +26,7 @@ from glimpse.studies.pictures.stopping import plot_map_over_milliseconds
 from glimpse.training.environment import environment
 from glimpse.training.experiment import Experiment
 from glimpse.training.restore import restored
+from glimpse.training.run import read_results
 from glimpse.visualization.writing import write_figure
 
 LEARNED = "experiments/digits_learned.gin"
@@ -81,10 +82,9 @@ def run(options):
                                    experiment.evaluation_batch_size, experiment.framing),
                 -(-IMAGES // experiment.evaluation_batch_size)))
             for confidence in [None] if num_glimpses == 1 else confidences or [None, *CONFIDENCES]:
-                evaluated = experiment.evaluate(options.split, confidence)
+                metrics, taken = _evaluated(experiment, directory, options.split, confidence)
                 result["detection"].append({"run": directory.name, "glimpses": num_glimpses, "confidence": confidence,
-                                            "map": evaluated["metrics"][METRIC],
-                                            "glimpses_per_proposal": evaluated["glimpses_per_proposal"]})
+                                            "map": metrics[METRIC], "glimpses_per_proposal": taken})
                 graphs.append(_detection(experiment, batches, confidence))
                 images.append(sum(len(batch.examples) for batch in batches))
     times = _in_turn(graphs, options.runs)
@@ -149,6 +149,17 @@ def _further_glimpse(detector, batch):
         return tape.gradient(output, [feature_map, glimpses, state, weights])
 
     return lambda: gradients(feature_map, glimpses, state)
+
+
+def _evaluated(experiment, directory, split, confidence):
+    """(metrics, glimpses a proposal) of a split: those of the run's results, where they are of this early stopping."""
+    parts = "metrics", "glimpses_per_proposal"
+    if experiment.detector.num_glimpses == 1 or confidence == experiment.stop_at_background:
+        known = [read_results(directory).get(part, {}) for part in parts]
+        if all(split in of_splits for of_splits in known):
+            return [of_splits[split] for of_splits in known]
+    evaluated = experiment.evaluate(split, confidence)
+    return [evaluated[part] for part in parts]
 
 
 def _detection(experiment, batches, confidence):

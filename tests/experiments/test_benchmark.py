@@ -121,12 +121,17 @@ def test_glimpses_are_timed_against_one_and_against_stopping(trained, tmp_path, 
 
 
 def test_runs_are_timed_with_stopping_at_a_confidence_alone(trained, tmp_path, capsys, monkeypatch):
+    """What results.json tells of is not evaluated again."""
     monkeypatch.setattr(glimpses, "_training_steps", lambda rounds: {"T=1": 1.0})
+    asked, evaluate = [], glimpses.Experiment.evaluate
+    monkeypatch.setattr(glimpses.Experiment, "evaluate", lambda experiment, split, confidence: (
+        asked.append(confidence), evaluate(experiment, split, confidence))[1])
     flags = ["glimpses", "--runs=1", f"--run={trained / '1'}", f"--run={trained / '2'}"]
     benchmark.main([*flags, "--confidence=0", f"--json={tmp_path / 'result.json'}"])
     rows = json.loads((tmp_path / "result.json").read_text())["detection"]
     assert [(row["glimpses"], row["confidence"], row["glimpses_per_proposal"]) for row in rows] == [
         (1, None, 1), (2, 0.0, 1)]
+    assert asked == [0.0]
     with pytest.raises(SystemExit) as exit:
         benchmark.main([*flags, "--confidence=2"])
     assert exit.value.code == 2 and "--confidence must lie in [0, 1], got 2" in capsys.readouterr().err
