@@ -17,6 +17,7 @@ from glimpse.evaluation.matches import match, matches_file, read_matches
 DOCS = pathlib.Path(__file__).parents[1]
 SIZES = {"validation": 200, "test": 500}
 SCENES = dict(pointing=True, digit_heights=(14, 20), most_digits=3, fragments=0)  # as configs/experiments/pointing.gin
+EVERYWHERE = 9, "fixed, multi-region, the nine windows of the first row", "last", "proposal"
 SCORE, IOU = 0.5, 0.5  # from which an object counts as found, by a detection of its class
 
 
@@ -71,12 +72,13 @@ def main():
         print(f"{split}: {dials.sum()} dials, {(~dials).sum()} digits; all known but the classes of the dials: mAP "
               f"50:95 {100 * all_but_the_dials(scenes):.1f}", flush=True)
     rows = []
-    for cell, seeds in cells((DOCS / "results" / "pointing").glob("*/results.json")).items():
-        over_all, *at = ([percent(result, iou) for result in seeds.values()] for iou in IOUS)
-        found = [shares_found(DOCS / "results" / "pointing" / f"{cell},SEED={seed}", split, dials) for seed in seeds]
-        rows.append((-np.mean(over_all), [
-            *described(cell), len(seeds), interval(over_all),
-            *(f"{mean:.1f}" for mean in (*map(np.mean, at), *np.mean(found, axis=0)))]))
+    for study in ("pointing", "pointing_everywhere"):
+        for cell, seeds in cells((DOCS / "results" / study).glob("*/results.json")).items():
+            over_all, *at = ([percent(result, iou) for result in seeds.values()] for iou in IOUS)
+            found = [shares_found(DOCS / "results" / study / f"{cell},SEED={seed}", split, dials) for seed in seeds]
+            rows.append((-np.mean(over_all), [
+                *(described(cell) if study == "pointing" else EVERYWHERE), len(seeds), interval(over_all),
+                *(f"{mean:.1f}" for mean in (*map(np.mean, at), *np.mean(found, axis=0)))]))
     for _, row in sorted(rows):
         print("|", " | ".join(map(str, row)), "|")
     draw(scenes[:3])
