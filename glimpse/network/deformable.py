@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from glimpse.ops import roi_align
 
-# Of the displacements, in sides of the box. At 0.1, Dai et al.'s gamma, one seed of five did not train; of 0.01 and 0.03,
-# the latter was better on validation scenes (docs/results/rivals.md).
+# Of the displacements, in sides of the box. At 0.1, Dai et al.'s gamma, one seed of five did not train; of 0.01 and
+# 0.03, the latter was better on validation scenes (docs/results/rivals.md).
 STRENGTH = 0.03
 SAMPLES = 2  # to each side of a bin, as in RoI align
 
