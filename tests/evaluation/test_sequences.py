@@ -96,7 +96,8 @@ def test_one_at_a_time_images_may_differ_in_size():
     first, cut, again = follow(network, data, PROPOSALS, 0, batch_size=1)
     np.testing.assert_array_equal(first.detections.boxes, again.detections.boxes)
     alone, = follow(network, [data[1]], PROPOSALS, 0)
-    np.testing.assert_array_equal(cut.probabilities, alone.probabilities)
+    # Two graphs, one of which does not know the size: on some processors they differ in the last bit.
+    np.testing.assert_allclose(cut.probabilities, alone.probabilities, rtol=1e-5)
     assert cut.glimpses[..., 2].max() == 36
 
 
