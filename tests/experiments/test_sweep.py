@@ -196,7 +196,7 @@ def test_committed_runs_are_what_the_shipped_study_would_run(name, study, given)
     directory = pathlib.Path(__file__).parents[2] / "docs" / "results" / name
     there = {path.name for path in directory.iterdir() if path.is_dir()}
     planned = {each: run for each, run in runs_of(f"studies/{study}.gin", given).items() if each in there}
-    assert set(planned) == there and there
+    assert set(planned) == there and len(there) >= (3 if name == "pointing_everywhere" else 4)
     assert plan(directory, planned) == ({}, {})
 
 
