@@ -96,7 +96,7 @@ def test_one_at_a_time_images_may_differ_in_size():
     first, cut, again = follow(network, data, PROPOSALS, 0, batch_size=1)
     np.testing.assert_array_equal(first.detections.boxes, again.detections.boxes)
     alone, = follow(network, [data[1]], PROPOSALS, 0)
-    # Beside others the list of 26 is filled up, and a product may sum up the rows after the last eight in another order.
+    # Beside others the list of 26 is filled up, and a product may sum up the last rows, 26 modulo 8, in another order.
     np.testing.assert_array_equal(cut.probabilities[:24], alone.probabilities[:24])
     np.testing.assert_allclose(cut.probabilities, alone.probabilities, rtol=1e-6)
     assert cut.glimpses[..., 2].max() == 36
