@@ -7,6 +7,7 @@ import io
 import pathlib
 import re
 import shlex
+import sys
 
 import pytest
 
@@ -44,6 +45,8 @@ def test_the_flags_of_commands_exist(words, monkeypatch):
         raise Parsed
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
+    for each in ("torch", "torchvision"):  # where they are installed: after TensorFlow, they end the process
+        monkeypatch.setitem(sys.modules, each, None)
     module = words[2] + (".__main__" if words[2] == "experiments.benchmark" else "")
     with pytest.raises(Parsed):
         importlib.import_module(module).main(words[3:])
