@@ -35,6 +35,17 @@ class Parsed(Exception):
     """Raised once the arguments are parsed."""
 
 
+class NoTorch:
+    """Where torch is installed: imported after TensorFlow, it ends the process. SciPy takes a None in `sys.modules` for
+    the module itself.
+    """
+
+    @staticmethod
+    def find_spec(name, *_):
+        if name in ("torch", "torchvision"):
+            raise ModuleNotFoundError(name)
+
+
 @pytest.mark.parametrize("words", [*commands()])
 def test_the_flags_of_commands_exist(words, monkeypatch):
     import argparse
@@ -45,8 +56,7 @@ def test_the_flags_of_commands_exist(words, monkeypatch):
         raise Parsed
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_and_stop)
-    for each in ("torch", "torchvision"):  # where they are installed: after TensorFlow, they end the process
-        monkeypatch.setitem(sys.modules, each, None)
+    monkeypatch.setattr(sys, "meta_path", [NoTorch, *sys.meta_path])
     module = words[2] + (".__main__" if words[2] == "experiments.benchmark" else "")
     with pytest.raises(Parsed):
         importlib.import_module(module).main(words[3:])
