@@ -37,6 +37,14 @@ def test_help_and_refusals_of_arguments_import_no_tensorflow():
     subprocess.run([sys.executable, "-c", WITHOUT_TENSORFLOW], check=True, stdout=subprocess.DEVNULL, timeout=60)
 
 
+@pytest.mark.parametrize("given, expected", [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
+def test_onednn_is_on_unless_the_user_says_otherwise(given, expected):
+    environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"} | given
+    program = "import experiments, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True,
+                          env=environment).stdout == expected + "\n"
+
+
 def test_a_quiet_start_whatever_keras_is_set_to(tmp_path, tiny):
     """A keras.json of another program, and a locale that is not UTF-8."""
     (tmp_path / "keras.json").write_text(json.dumps(
