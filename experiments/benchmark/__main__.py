@@ -9,6 +9,7 @@ from glimpse.files import write_json
 BENCHMARKS = {
     "roi_pooling": "RoI pooling and RoI align against torchvision",
     "glimpses": "what a further glimpse costs, with and without early stopping",
+    "study": "what each row of a study costs, before it is run",
     "input_pipeline": "how long a training step waits for its batch",
     "coverage": "how often 95 % intervals contain the true mean",
     "memory": "whether memory grows",

@@ -85,9 +85,9 @@ def run(options):
                 metrics, taken = _evaluated(experiment, directory, options.split, confidence)
                 result["detection"].append({"run": directory.name, "glimpses": num_glimpses, "confidence": confidence,
                                             "map": metrics[METRIC], "glimpses_per_proposal": taken})
-                graphs.append(_detection(experiment, batches, confidence))
+                graphs.append(detection_call(experiment, batches, confidence))
                 images.append(sum(len(batch.examples) for batch in batches))
-    times = _in_turn(graphs, options.runs)
+    times = median_seconds(graphs, options.runs)
     for row, seconds, count in zip(result["detection"], times, images):
         row["ms"] = 1000 * seconds / count
     if options.picture:
@@ -131,7 +131,7 @@ def _training_steps(rounds):
             batch, step = next(iter(experiment.batches(0))), tf.function(experiment.trainer.train_step)
             steps.append(lambda step=step, batch=batch: step(batch))
     steps.append(_further_glimpse(experiment.detector, batch))
-    return {name: 1000 * seconds for name, seconds in zip([*TRAINING, FURTHER], _in_turn(steps, rounds))}
+    return {name: 1000 * seconds for name, seconds in zip([*TRAINING, FURTHER], median_seconds(steps, rounds))}
 
 
 def _further_glimpse(detector, batch):
@@ -162,7 +162,7 @@ def _evaluated(experiment, directory, split, confidence):
     return [evaluated[part] for part in parts]
 
 
-def _detection(experiment, batches, confidence):
+def detection_call(experiment, batches, confidence):
     """A call that detects on batches."""
     detector, seed = experiment.detector, stateless_seed(experiment.seed, "evaluation", 0)
 
@@ -176,7 +176,7 @@ def _detection(experiment, batches, confidence):
                     for batch in batches]
 
 
-def _in_turn(calls, rounds):
+def median_seconds(calls, rounds):
     """Median seconds of each call, after one to warm up; each round runs them all."""
     seconds = [[] for _ in calls]
     for call in calls:
