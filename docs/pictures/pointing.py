@@ -8,7 +8,7 @@ import pathlib
 
 import numpy as np
 from matplotlib.figure import Figure
-from rivals import IOUS, cells, described, interval, percent  # beside this file
+from rivals import IOUS, axes_of, cells, described, interval, percent  # beside this file
 
 from glimpse.data.digits import REACH, DigitScenes
 from glimpse.evaluation.average_precision import average_precisions
@@ -17,7 +17,6 @@ from glimpse.evaluation.matches import match, matches_file, read_matches
 DOCS = pathlib.Path(__file__).parents[1]
 SIZES = {"validation": 200, "test": 500}
 SCENES = dict(pointing=True, digit_heights=(14, 20), most_digits=3, fragments=0)  # as configs/experiments/pointing.gin
-EVERYWHERE = 9, "fixed, multi-region, the nine windows of the first row", "last", "proposal"
 SCORE, IOU = 0.5, 0.5  # from which an object counts as found, by a detection of its class
 
 
@@ -52,6 +51,13 @@ def shares_found(run, split, dials):
     return [100 * (scores[kind] >= SCORE).mean() for kind in (dials, ~dials)]
 
 
+def everywhere(cell):
+    """As `described`, of a network that looks at all windows at once."""
+    steps = axes_of(cell).get("TRAIN_STEPS")
+    policy = "fixed, multi-region, the nine windows of the first row" + (f"; {steps} steps" if steps else "")
+    return axes_of(cell)["NUM_GLIMPSES"], policy, "last", "proposal"
+
+
 def draw(scenes):
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     for axes, scene in zip(figure.subplots(1, len(scenes)), scenes):
@@ -77,7 +83,7 @@ def main():
             over_all, *at = ([percent(result, iou) for result in seeds.values()] for iou in IOUS)
             found = [shares_found(DOCS / "results" / study / f"{cell},SEED={seed}", split, dials) for seed in seeds]
             rows.append((-np.mean(over_all), [
-                *(described(cell) if study == "pointing" else EVERYWHERE), len(seeds), interval(over_all),
+                *(described if study == "pointing" else everywhere)(cell), len(seeds), interval(over_all),
                 *(f"{mean:.1f}" for mean in (*map(np.mean, at), *np.mean(found, axis=0)))]))
     for _, row in sorted(rows):
         print("|", " | ".join(map(str, row)), "|")
