@@ -11,7 +11,7 @@ DOCS = pathlib.Path(__file__).parents[1] / "docs"
 
 @pytest.mark.parametrize("name, pictures", [
     ("when_it_pays", ["when_it_pays"]), ("rivals", []), ("pointing", ["pointing"]), ("speed", []),
-    ("budget", ["budget"]), ("zoom", ["zoom"])])
+    ("budget", ["budget"]), ("zoom", ["zoom"]), ("photographs", [])])
 def test_the_tables_are_those_of_the_runs(name, pictures, monkeypatch, capsys):
     monkeypatch.syspath_prepend(DOCS / "pictures")
     drawn = []

@@ -29,12 +29,19 @@ def cells(paths):
     return found
 
 
-def described(cell):
-    """(T, policy, after which glimpses the heads learn, what boxes are coded from) of a run's name."""
-    axes = dict(part.split("=", 1) for part in cell.split(","))
+def axes_of(cell):
+    return dict(part.split("=", 1) for part in cell.split(","))
+
+
+def described(cell, left_out={}):
+    """(T, policy, after which glimpses the heads learn, what boxes are coded from) of a run's name; `left_out` are the
+    axes that its experiment sets.
+    """
+    axes = left_out | axes_of(cell)
     policy = axes.get("POLICY", "none").replace("_", " ").replace("oracle", "*oracle: the true box*")
-    if "OWN_LAYERS" in axes:
-        more = ["own layers for each glimpse", "no memory", "labels anew", "mean score"]
+    if axes.get("OWN_LAYERS", "none") != "none":
+        own = "layers" if axes["OWN_LAYERS"] == "all" else "heads"
+        more = [f"own {own} for each glimpse", "no memory", "labels anew", "mean score"]
         policy = f"cascade: {policy}"
     else:
         more = ["deformable"] * ("POOLING" in axes) + ["multi-region"] * ("CONTROLLER" in axes)

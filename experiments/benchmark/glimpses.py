@@ -168,8 +168,8 @@ def detection_call(experiment, batches, confidence):
 
     def detect(images, proposals, seed, sizes, is_proposal, objects):
         if confidence is None:
-            return detector.detect(images, proposals, seed, sizes, is_proposal)[0]
-        return detect_unless_background(detector, images, proposals, seed, confidence, sizes, is_proposal)[0]
+            return detector.detect(images, proposals, seed, sizes, is_proposal, objects)[0]
+        return detect_unless_background(detector, images, proposals, seed, confidence, sizes, is_proposal, objects)[0]
 
     graph = graph_of(detect, batches[0], experiment.framing)
     return lambda: [graph(batch.images, batch.proposals, seed, batch.sizes, batch.is_proposal, batch.objects)

@@ -154,14 +154,16 @@ def test_glimpses_asks_for_a_run_of_one_glimpse_first(trained, capsys, monkeypat
 
 @pytest.mark.slow
 def test_every_row_of_a_study_is_timed_once(tiny, tmp_path, capsys):
-    """Seeds are no rows, and a cascade has layers of its own for each glimpse."""
+    """Seeds are no rows, a cascade has layers of its own for each glimpse, and the oracle sees the true boxes."""
     study = tmp_path / "three.gin"
     study.write_text("study.experiment = 'experiments/digits.gin'\nstudy.grids = [{'NUM_GLIMPSES': [1, 2], "
-                     "'SEED': [0, 1]}, {'NUM_GLIMPSES': [2], 'OWN_LAYERS': ['none'], 'SEED': [0, 1]}]\n")
+                     "'SEED': [0, 1]}, {'NUM_GLIMPSES': [2], 'POLICY': ['@oracle()'], 'OWN_LAYERS': ['none'], "
+                     "'SEED': [0, 1]}]\n")
     benchmark.main(["study", "--runs=1", f"--gin_file={study}", *(f"--gin_param={each}" for each in tiny),
                     f"--json={tmp_path / 'result.json'}"])
     rows = json.loads((tmp_path / "result.json").read_text())["rows"]
-    assert [row["row"] for row in rows] == ["NUM_GLIMPSES=1", "NUM_GLIMPSES=2", "NUM_GLIMPSES=2,OWN_LAYERS=none"]
+    assert [row["row"] for row in rows] == [
+        "NUM_GLIMPSES=1", "NUM_GLIMPSES=2", "NUM_GLIMPSES=2,POLICY=oracle,OWN_LAYERS=none"]
     one, own_layers, shared = (row["parameters"] for row in rows)
     assert own_layers > one == shared
     assert all(row["step_ms"] > 0 < row["image_ms"] for row in rows)
