@@ -4,29 +4,12 @@ import pathlib
 
 import numpy as np
 from rivals import axes_of, cells, described, interval, percent  # beside this file
-from when_it_pays import CASCADE
-
-from glimpse.studies.intervals import t_interval
-from glimpse.studies.resampling import over_images, resample_images
+from when_it_pays import CASCADE, ONE, gain, runs_of
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results"
-ONE = "NUM_GLIMPSES=1"
 # data -> the directory of its study, and the axes that its experiment sets
 DATA = {"deeppcb": ("deeppcb", axes_of(CASCADE)), "bccd": ("bccd", {}), "playing-cards": ("cards", {}),
         "aquarium": ("aquarium", {})}
-
-
-def gain(study, cell, of):
-    """How much more a cell of a study has than T = 1: the mean, the interval over seeds, and over seeds and images."""
-    runs = [[f"{each},SEED={seed}" for seed in sorted({*of[cell]} & {*of[ONE]})] for each in (cell, ONE)]
-    values = {f"{each},SEED={seed}": percent(result) for each in (cell, ONE) for seed, result in of[each].items()}
-    gains = [values[mine] - values[theirs] for mine, theirs in zip(*runs)]
-    shown = f"{np.mean(gains):+.1f}"
-    if len(gains) < 2:
-        return shown, ""
-    points = {name: value / 100 for name, value in values.items()}
-    both = 100 * np.array(over_images(*runs, points, resample_images(RESULTS / study, sum(runs, []), "test"))[:2])
-    return "{} [{:+.1f}, {:+.1f}]".format(shown, *t_interval(gains)), "[{:+.1f}, {:+.1f}]".format(*both)
 
 
 def main():
@@ -36,7 +19,8 @@ def main():
         for cell, seeds in runs.items():
             results = seeds.values()
             over_all, *at = ([percent(result, iou) for result in results] for iou in ("0.50:0.95", "0.50", "0.80"))
-            gained = ("", "") if cell == ONE else gain(study, cell, runs)
+            gains, over_seeds, over_both = gain(study, runs_of(study, cell), runs_of(study, ONE))
+            gained = ("", "") if cell == ONE else (f"{np.mean(gains):+.1f} {over_seeds}".strip(), over_both)
             weights = next(iter(results))["parameters"] / 1e6
             rows.append((-np.mean(over_all), [
                 data, *described(cell, {} if cell == ONE else left_out), f"{weights:.2f}", len(seeds),

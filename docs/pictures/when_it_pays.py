@@ -31,31 +31,41 @@ LABELLED_LEFT = "bccd, third", "digits, finer grid"  # whose labels would lie on
 
 
 def runs_of(study, cell):
-    """{name of the run: results} of one cell of a study."""
+    """{seed: results, with the path of their directory} of one cell of a study."""
     paths = sorted((DOCS / "results" / study).glob(f"{cell},SEED=[0-9]/results.json"))
-    return {path.parent.name: json.loads(path.read_text()) for path in paths}
+    return {path.parent.name[-1]: {**json.loads(path.read_text()), "run": path.parent.name} for path in paths}
+
+
+def gain(study, mine, theirs):
+    """Gains of runs of `runs_of` over others, paired by seed, on test images; then as texts their intervals over seeds,
+    and over seeds and images ("" of one seed).
+    """
+    pairs = [(mine[seed], theirs[seed]) for seed in sorted({*mine} & {*theirs})]
+    values = {result["run"]: result["metrics"]["test"][MAP] for pair in pairs for result in pair}
+    runs = [[result["run"] for result in side] for side in zip(*pairs)]
+    gains = [100 * (values[one] - values[other]) for one, other in zip(*runs)]
+    if len(gains) < 2:
+        return gains, "", ""
+    both = over_images(*runs, values, resample_images(DOCS / "results" / study, sum(runs, []), "test"))[:2]
+    intervals = t_interval(gains), np.multiply(100, both)
+    return gains, *("[{:+.1f}, {:+.1f}]".format(*ends) for ends in intervals)
 
 
 def main():
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for name, (cells, study, *both) in DATA.items():
-        runs = [runs_of(study, cell) for cell in both]
-        seeds = sorted(set.intersection(*({name[-1] for name in found} for found in runs)))
-        ones, threes = ([f"{cell},SEED={seed}" for seed in seeds] for cell in both)
-        values = {name: result["metrics"]["test"][MAP] for found in runs for name, result in found.items()}
-        before, after = ([100 * values[name] for name in names] for names in (ones, threes))
-        gains = np.subtract(after, before)
-        resampled = resample_images(DOCS / "results" / study, ones + threes, "test")
-        intervals = [t_interval(gains), np.multiply(100, over_images(threes, ones, values, resampled)[:2])]
-        shown = ["[{:+.1f}, {:+.1f}]".format(*ends) for ends in intervals]
-        fit = [100 * runs[0][ones[0]]["proposal_recall"][f"test@{iou}"] for iou in ("0.50", "0.70")]
+        one, three = (runs_of(study, cell) for cell in both)
+        gains, *shown = gain(study, three, one)
+        before, after = ([100 * found[seed]["metrics"]["test"][MAP] for seed in sorted({*one} & {*three})]
+                         for found in (one, three))
+        fit = [100 * one[min(one)]["proposal_recall"][f"test@{iou}"] for iou in ("0.50", "0.70")]
         print(f"| {name} | {fit[0]:.0f} / {fit[1]:.0f} | {cells} | {np.mean(before):.1f} | {np.mean(after):.1f} | "
-              f"{gains.mean():+.1f} {shown[0]} | {shown[1]} | {len(seeds)} |")
+              f"{np.mean(gains):+.1f} {shown[0]} | {shown[1]} | {len(gains)} |")
         for axes, x, shift in zip(panels, (fit[1], cells), (1.5, 0.15)):
-            axes.plot([x] * len(seeds), gains, "o", color="tab:red", markersize=4, alpha=0.6)
+            axes.plot([x] * len(gains), gains, "o", color="tab:red", markersize=4, alpha=0.6)
             left = name in LABELLED_LEFT
-            axes.annotate(name, (x - shift if left else x + shift, gains.mean()), va="center", fontsize="small",
+            axes.annotate(name, (x - shift if left else x + shift, np.mean(gains)), va="center", fontsize="small",
                           ha="right" if left else "left")
     panels[0].set(xlabel="objects that a proposal overlaps by 0.7 or more, in percent",
                   ylabel="gain of T = 3 over T = 1,\npoints of mAP 50:95, test", xlim=(0, 100))

@@ -37,10 +37,12 @@ def test_help_and_refusals_of_arguments_import_no_tensorflow():
     subprocess.run([sys.executable, "-c", WITHOUT_TENSORFLOW], check=True, stdout=subprocess.DEVNULL, timeout=60)
 
 
-@pytest.mark.parametrize("given, expected", [({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")])
-def test_onednn_is_on_unless_the_user_says_otherwise(given, expected):
+@pytest.mark.parametrize("machine, given, expected", [
+    ("x86_64", {}, "1"), ("x86_64", {"TF_ENABLE_ONEDNN_OPTS": "0"}, "0"), ("aarch64", {}, "None")])
+def test_onednn_is_on_for_x86_unless_the_user_says_otherwise(machine, given, expected):
     environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"} | given
-    program = "import experiments, os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    program = (f"import os, platform; platform.machine = lambda: {machine!r}; import experiments; "
+               "print(os.environ.get('TF_ENABLE_ONEDNN_OPTS'))")
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True,
                           env=environment).stdout == expected + "\n"
 
