@@ -58,26 +58,53 @@ def interval(values):
     return f"{np.mean(values):.1f}" + ("" if len(values) < 2 else " [{:.1f}, {:.1f}]".format(*t_interval(values)))
 
 
-def main():
-    runs = cells(RESULTS.glob("rivals/*/results.json"))
-    iterated = cells(RESULTS.glob("iterated/*.json"))
-    rows = []
-    for cell, seeds in [*runs.items(), *iterated.items()]:
-        over_all, *at = ([percent(result, iou) for result in seeds.values()] for iou in IOUS)
-        rows.append(("oracle" in cell, -np.mean(over_all), [
-            *described(cell), len(seeds), interval(over_all), *(f"{np.mean(values):.1f}" for values in at)]))
+def printed(rows):
+    """The rows of a table, given with what they are sorted by."""
     for *_, row in sorted(rows):
         print("|", " | ".join(map(str, row)), "|")
-    stopped = cells(RESULTS.glob("stopping/*.json"))
+
+
+def by_result(cell, seeds):
+    """What sorts a table: by mAP; the oracle is a ceiling and comes last."""
+    return "oracle" in cell, -np.mean([percent(result) for result in seeds.values()])
+
+
+def results(runs):
     rows = []
-    for cell, seeds in stopped.items():
+    for cell, seeds in runs.items():
+        over_all, *at = ([percent(result, iou) for result in seeds.values()] for iou in IOUS)
+        rows.append((*by_result(cell, seeds), [
+            *described(cell), len(seeds), interval(over_all), *(f"{np.mean(values):.1f}" for values in at)]))
+    return rows
+
+
+def stopped_early(runs):
+    rows = []
+    for cell, seeds in cells(RESULTS.glob("stopping/*.json")).items():
         both = sorted({*seeds} & {*runs[cell]})
         whole, early = ([percent(of[seed]) for seed in both] for of in (runs[cell], seeds))
         glimpses = np.mean([seeds[seed]["glimpses_per_proposal"] for seed in both])
         rows.append((-np.mean(whole), [
             *described(cell), len(both), f"{np.mean(whole):.1f}", f"{np.mean(early):.1f}", f"{glimpses:.2f}"]))
-    for *_, row in sorted(rows):
-        print("|", " | ".join(map(str, row)), "|")
+    return rows
+
+
+def costs(runs):
+    measured = json.loads((RESULTS / "speed" / "rivals.json").read_text())["rows"]
+    one = next(cost for cost in measured if cost["row"] == "NUM_GLIMPSES=1")
+    rows = []
+    for cost in measured:
+        cell = cost["row"]
+        times = [figure for key in ("step_ms", "image_ms")
+                 for figure in (f"{cost[key]:.1f}", f"{cost[key] / one[key]:.2f}")]
+        rows.append((*by_result(cell, runs[cell]), [*described(cell), f"{cost['parameters'] / 1e6:.2f}", *times]))
+    return rows
+
+
+def main():
+    runs = cells(RESULTS.glob("rivals/*/results.json"))
+    for rows in results(runs | cells(RESULTS.glob("iterated/*.json"))), stopped_early(runs), costs(runs):
+        printed(rows)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ def run(options):
     rows = {}
     for name, planned in runs_of(options.gin_file, options.gin_param).items():
         rows.setdefault(",".join(axis for axis in name.split(",") if not axis.startswith("SEED=")), planned)
+    tf.get_logger().setLevel("ERROR")  # a step is traced for each row: it would warn of that from the fifth on
     costs, calls = [], []
     for row, (file, bindings) in rows.items():
         with config.configuration(file, bindings):
