@@ -17,6 +17,7 @@ MAP = "voc10_map@0.50:0.95"
 REFINED = "NUM_GLIMPSES=3,POLICY=refine,SUPERVISION=every,BOX_REFERENCE=glimpse,FUSION=last,RECURRENCE=no_recurrence"
 CASCADE = f"{REFINED},OWN_LAYERS=all,SCORE=mean,RELABEL_IOUS=0.5x0.6x0.7x0.7x0.7"
 ONE = "NUM_GLIMPSES=1"
+TWICE = "SHORT_SIDE=960,LONGEST_SIDE=1280"
 # name -> median side of a test object (square root of its area) in cells of the feature map, the directory of the
 # study, the runs of one glimpse, and those of three
 DATA = {
@@ -25,7 +26,8 @@ DATA = {
     "aquarium": (2.9, "aquarium", ONE, CASCADE),
     "digits, finer grid": (5.6, "proposal_fit", "STRIDE=0.2,NUM_GLIMPSES=1", "STRIDE=0.2,NUM_GLIMPSES=3"),
     "bccd, half size": (3.2, "object_size", "SHORT_SIDE=240,NUM_GLIMPSES=1", "SHORT_SIDE=240,NUM_GLIMPSES=3"),
-    "bccd, third": (2.1, "object_size", "SHORT_SIDE=160,NUM_GLIMPSES=1", "SHORT_SIDE=160,NUM_GLIMPSES=3")}
+    "bccd, third": (2.1, "object_size", "SHORT_SIDE=160,NUM_GLIMPSES=1", "SHORT_SIDE=160,NUM_GLIMPSES=3"),
+    "aquarium, twice the size": (5.8, "enlarged", f"{TWICE},NUM_GLIMPSES=1", f"{TWICE},NUM_GLIMPSES=3")}
 
 LABELLED_LEFT = "bccd, third", "digits, finer grid"  # whose labels would lie on others
 

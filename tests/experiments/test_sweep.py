@@ -191,7 +191,8 @@ def test_a_value_of_any_text_makes_a_directory_of_its_own(tmp_path):
     ("bccd", "photographs", ["DATA_ROOT='data/bccd'", "study.experiment='experiments/bccd.gin'"]),
     ("cards", "photographs", ["DATA_ROOT='data/playing-cards'", "study.experiment='experiments/photos.gin'"]),
     ("aquarium", "photographs", ["DATA_ROOT='data/aquarium-640'"]),
-    ("object_size", "object_size", ["DATA_ROOT='data/bccd'"])])
+    ("object_size", "object_size", ["DATA_ROOT='data/bccd'"]),
+    ("enlarged", "enlarged", ["DATA_ROOT='data/aquarium-640'"])])
 def test_committed_runs_are_what_the_shipped_study_would_run(name, study, given):
     directory = pathlib.Path(__file__).parents[2] / "docs" / "results" / name
     there = {path.name for path in directory.iterdir() if path.is_dir()}
