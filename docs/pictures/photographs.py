@@ -19,8 +19,10 @@ def main():
         for cell, seeds in runs.items():
             results = seeds.values()
             over_all, *at = ([percent(result, iou) for result in results] for iou in ("0.50:0.95", "0.50", "0.80"))
-            gains, over_seeds, over_both = gain(study, runs_of(study, cell), runs_of(study, ONE))
-            gained = ("", "") if cell == ONE else (f"{np.mean(gains):+.1f} {over_seeds}".strip(), over_both)
+            gained = "", ""
+            if cell != ONE:
+                gains, over_seeds, over_both = gain(study, runs_of(study, cell), runs_of(study, ONE))
+                gained = f"{np.mean(gains):+.1f} {over_seeds}".strip(), over_both
             weights = next(iter(results))["parameters"] / 1e6
             rows.append((-np.mean(over_all), [
                 data, *described(cell, {} if cell == ONE else left_out), f"{weights:.2f}", len(seeds),

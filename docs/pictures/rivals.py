@@ -84,7 +84,7 @@ def stopped_early(runs):
         both = sorted({*seeds} & {*runs[cell]})
         whole, early = ([percent(of[seed]) for seed in both] for of in (runs[cell], seeds))
         glimpses = np.mean([seeds[seed]["glimpses_per_proposal"] for seed in both])
-        rows.append((-np.mean(whole), [
+        rows.append((*by_result(cell, {seed: runs[cell][seed] for seed in both}), [
             *described(cell), len(both), f"{np.mean(whole):.1f}", f"{np.mean(early):.1f}", f"{glimpses:.2f}"]))
     return rows
 

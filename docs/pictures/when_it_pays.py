@@ -33,7 +33,7 @@ LABELLED_LEFT = "bccd, third", "digits, finer grid"  # whose labels would lie on
 
 
 def runs_of(study, cell):
-    """{seed: results, with the path of their directory} of one cell of a study."""
+    """{seed: results, with the name of their "run"} of one cell of a study."""
     paths = sorted((DOCS / "results" / study).glob(f"{cell},SEED=[0-9]/results.json"))
     return {path.parent.name[-1]: {**json.loads(path.read_text()), "run": path.parent.name} for path in paths}
 
